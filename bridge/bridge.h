@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a secondary emulated PCI host bridge is.
+ *
+ * A bridge is three windows of the guest's address space, a run of interrupts and some flags. This header is the one
+ * definition that the hypervisor, the device model and the command-line tool compile: how the windows are written in a
+ * host device tree, what is wrong with them, what the guest is told, and how an address becomes a function's register.
+ *
+ *   binding.c    from property cells to struct bridge, and the rules that a bridge obeys
+ *   conflict.c   windows and interrupts against what is occupied in the guest
+ *   diagnosis.c  one wording for one fault, whoever reports it
+ *   nodes.c      the guest's device tree nodes
+ *
+ * Everything here is freestanding: no allocation, no global state, nothing but mem*, str*, snprintf and libfdt. Every
+ * function may be called from any thread; the caller owns all storage and strings are borrowed for as long as the
+ * struct that names them is used.
+ *
+ * Addresses are guest physical addresses (intermediate physical addresses, IPA) and sizes are bytes unless a name says
+ * otherwise. Functions return 0 or a negative errno value.
+ */
+#ifndef BRIDGE_BRIDGE_H
+#define BRIDGE_BRIDGE_H
+
+#include "environment.h"
+
+/* The property of a domain's node, under its two names (both at once is an error). */
+#define BRIDGE_PROPERTY       "secondary-emulated-pci-host-bridge"
+#define BRIDGE_PROPERTY_IOREQ "secondary-ioreq-pci-host-bridge"
+
+#define BRIDGE_FLAG_GRANTS 0x1u /* DMA addresses are grant references of the guest */
+#define BRIDGE_FLAG_HOLD   0x2u /* park the guest at its first access until the bus is ready */
+#define BRIDGE_FLAGS       (BRIDGE_FLAG_GRANTS | BRIDGE_FLAG_HOLD)
+
+#define BRIDGE_HOLD_MS 30000u /* how long HOLD parks a guest when the binding does not say */
+
+#define BRIDGE_BUS_SIZE        0x100000ull /* ECAM: 1 MiB a bus (PCIe 6.0, 7.2.2) */
+#define BRIDGE_BUSES_MAX       256u
+#define BRIDGE_ECAM_FUNCTION   0x1000u /* ECAM: 4 KiB of configuration space a function */
+#define BRIDGE_WINDOW_ALIGN    0x10000ull
+#define BRIDGE_MEMORY_MIN      0x100000ull
+#define BRIDGE_INTX_COUNT      4u
+#define BRIDGE_INTERRUPT_FIRST 32u /* shared peripheral interrupts (SPI) of a GIC */
+#define BRIDGE_INTERRUPT_LAST  1019u
+
+/*
+ * The service area: the last 128 KiB of the memory window, answered by the hypervisor alone and not part of the bus.
+ * First a GICv2m frame, through which the guest's stock driver gives its functions MSI-X; then the status page.
+ */
+#define BRIDGE_SERVICE_SIZE 0x20000ull
+#define BRIDGE_V2M_SIZE     0x10000ull
+#define BRIDGE_STATUS_SIZE  0x10000ull
+#define BRIDGE_V2M_SETSPI   0x40u /* offset that an MSI message is addressed to */
+
+/* Status page: 32-bit little-endian registers, read only. */
+#define BRIDGE_STATUS_MAGIC         0x00u
+#define BRIDGE_STATUS_VERSION       0x04u
+#define BRIDGE_STATUS_STATE         0x08u
+#define BRIDGE_STATUS_GENERATION    0x0cu /* counts attachments of device models */
+#define BRIDGE_STATUS_FLAGS         0x10u
+#define BRIDGE_STATUS_MAGIC_VALUE   0x42494353u /* "SCIB" */
+#define BRIDGE_STATUS_VERSION_VALUE 1u
+#define BRIDGE_STATUS_STATE_READY   0x1u /* a device model has declared the bus ready */
+
+struct bridge_window {
+    uint64_t base;
+    uint64_t size; /* 0: there is no such window */
+};
+
+struct bridge {
+    struct bridge_window ecam;
+    struct bridge_window memory;   /* non-prefetchable; its end is the service area */
+    struct bridge_window prefetch; /* may be absent */
+    uint32_t interrupt_first;      /* absolute interrupt id of INTA, 32..1019 */
+    uint32_t interrupt_count;      /* INTA..INTD, then MSI vectors */
+    uint32_t flags;                /* BRIDGE_FLAG_* */
+    uint32_t hold_ms;              /* with BRIDGE_FLAG_HOLD: how long at most */
+};
+
+/* How a diagnosis is worded. */
+enum bridge_diagnosis_kind {
+    BRIDGE_DIAGNOSIS_PROPERTY,   /* the property as a whole: there is no field and no value */
+    BRIDGE_DIAGNOSIS_ADDRESS,    /* value is an address, a size or flags: hexadecimal */
+    BRIDGE_DIAGNOSIS_COUNT,      /* value is an interrupt or a number of things: decimal */
+    BRIDGE_DIAGNOSIS_LENGTH,     /* value and expected are bytes of a property */
+    BRIDGE_DIAGNOSIS_RANGES,     /* a conflict of address ranges */
+    BRIDGE_DIAGNOSIS_INTERRUPTS, /* a conflict of interrupts */
+};
+
+/*
+ * Why something was refused, or what deserves a warning. All strings are borrowed: property and other from the caller,
+ * the rest are constants. `reason` says what is wrong and what would be right; its sentence ends with `expected`.
+ */
+struct bridge_diagnosis {
+    enum bridge_diagnosis_kind kind;
+    const char *property; /* as it is spelled in the device tree */
+    const char *field;    /* "memory_address", "length", ... */
+    uint64_t value;       /* what the field says */
+    const char *reason;
+    uint64_t expected;    /* 0: nothing to add */
+    const char *other;    /* a conflict: who is there already; else NULL */
+    uint64_t other_first; /* a conflict: what both parties occupy, inclusive bounds */
+    uint64_t other_last;
+    uint64_t first;
+    uint64_t last;
+};
+
+#define BRIDGE_DIAGNOSIS_MAX 256u /* a buffer of this size holds every diagnosis, terminator included */
+
+/* Writes the one wording of the diagnosis, without node name and newline, into text[size]; always terminated. */
+void bridge_diagnosis_format(const struct bridge_diagnosis *diagnosis, char *text, size_t size);
+
+/*
+ * Which of its two names a domain's node uses for the property: *property is then BRIDGE_PROPERTY or
+ * BRIDGE_PROPERTY_IOREQ. -ENOENT: neither is there, the domain has no bridge, *diagnosis is untouched. -EINVAL: both
+ * are there, *diagnosis says so.
+ */
+int bridge_choose_property(bool has_emulated, bool has_ioreq, const char **property,
+                           struct bridge_diagnosis *diagnosis);
+
+/*
+ * From a property's value to a bridge: reads `length` bytes of big-endian cells, addresses of address_cells and sizes
+ * of size_cells (the parent's #address-cells and #size-cells, each 1 or 2), then applies every rule of the binding
+ * that needs no knowledge of the guest. address_bits is the width of guest physical addresses (for example 40).
+ *
+ * -EINVAL: refused, *diagnosis says why, *bridge is unspecified.
+ */
+int bridge_parse(const char *property, const void *value, size_t length, unsigned int address_cells,
+                 unsigned int size_cells, unsigned int address_bits, struct bridge *bridge,
+                 struct bridge_diagnosis *diagnosis);
+
+/* True, with *diagnosis filled in, when the bridge is usable but not for everybody (memory window above 4 GiB). */
+bool bridge_warning(const struct bridge *bridge, const char *property, struct bridge_diagnosis *diagnosis);
+
+/*
+ * -EINVAL, with *diagnosis, when nr_spis, the number of SPIs of the domain, does not reach the bridge's last
+ * interrupt.
+ */
+int bridge_check_spis(const struct bridge *bridge, const char *property, uint32_t nr_spis,
+                      struct bridge_diagnosis *diagnosis);
+
+/* -EINVAL, with *diagnosis, when the bridge wants grants and the domain has no grant table (`xen,enhanced`). */
+int bridge_check_enhanced(const struct bridge *bridge, const char *property, bool enhanced,
+                          struct bridge_diagnosis *diagnosis);
+
+/*
+ * -EEXIST, with *diagnosis naming both parties, when one of the windows overlaps [base, base + size). Size 0
+ * overlaps nothing.
+ */
+int bridge_check_range(const struct bridge *bridge, const char *property, const char *name, uint64_t base,
+                       uint64_t size, struct bridge_diagnosis *diagnosis);
+
+/* -EEXIST, with *diagnosis, when the bridge's interrupts overlap [first, first + count). */
+int bridge_check_interrupts(const struct bridge *bridge, const char *property, const char *name, uint32_t first,
+                            uint32_t count, struct bridge_diagnosis *diagnosis);
+
+/* What Xen's guest memory layout (public/arch-arm.h) puts into a guest. */
+struct bridge_guest_layout {
+    unsigned int gic_version; /* 2 or 3: which vGIC the guest has */
+    bool vpl011;              /* it has the emulated UART, with its interrupt */
+    bool vpci;                /* it has Xen's own vPCI host bridge */
+    bool direct_mapped;       /* vGIC and UART are where the hardware's are, which the caller checks */
+};
+
+struct bridge_layout_range {
+    const char *name;
+    uint64_t base;
+    uint64_t size;
+};
+
+/* The layout's ranges, by index from 0, in rising order of address; false when there is none of that index. */
+bool bridge_layout_range(const struct bridge_guest_layout *layout, unsigned int index,
+                         struct bridge_layout_range *range);
+
+/* Checks against every range and interrupt of the layout. -EEXIST as above. Guest RAM is not part of it. */
+int bridge_check_layout(const struct bridge *bridge, const char *property, const struct bridge_guest_layout *layout,
+                        struct bridge_diagnosis *diagnosis);
+
+/*
+ * Number of the highest interrupt that the bridge needs, plus one, less the 32 private ones: what nr_spis must be at
+ * least.
+ */
+static inline uint32_t bridge_spis_needed(const struct bridge *bridge)
+{
+    return bridge->interrupt_first + bridge->interrupt_count - BRIDGE_INTERRUPT_FIRST;
+}
+
+/* What the generated nodes refer to. */
+struct bridge_fdt_context {
+    uint32_t phandle_gic;   /* the guest's interrupt controller, whose #address-cells is 0 and #interrupt-cells 3 */
+    uint32_t phandle_v2m;   /* given to the v2m frame; used only when there are MSI vectors */
+    uint32_t phandle_iommu; /* given to the xen,grant-dma node; used only with BRIDGE_FLAG_GRANTS */
+    uint32_t pci_domain;    /* linux,pci-domain, unique in the guest */
+    uint32_t backend;       /* with BRIDGE_FLAG_GRANTS: domain id of the device model */
+};
+
+/* No bridge's nodes take more than this many bytes of a flattened device tree, strings included. */
+#define BRIDGE_FDT_SIZE 2048u
+
+/*
+ * Writes the bridge's nodes (v2m frame, status page, grant-dma, host bridge) through libfdt's sequential-write
+ * interface. The caller has the root node open, with #address-cells = #size-cells = 2, and has written the interrupt
+ * controller. Returns 0 or a negative libfdt error (-FDT_ERR_NOSPACE when the tree is full).
+ */
+int bridge_fdt_nodes(void *fdt, const struct bridge *bridge, const struct bridge_fdt_context *context);
+
+static inline bool bridge_window_contains(const struct bridge_window *window, uint64_t address)
+{
+    return address - window->base < window->size;
+}
+
+static inline uint64_t bridge_service_base(const struct bridge *bridge)
+{
+    return bridge->memory.base + bridge->memory.size - BRIDGE_SERVICE_SIZE;
+}
+
+static inline uint64_t bridge_v2m_base(const struct bridge *bridge)
+{
+    return bridge_service_base(bridge);
+}
+
+static inline uint64_t bridge_status_base(const struct bridge *bridge)
+{
+    return bridge_service_base(bridge) + BRIDGE_V2M_SIZE;
+}
+
+static inline unsigned int bridge_buses(const struct bridge *bridge)
+{
+    return (unsigned int)(bridge->ecam.size / BRIDGE_BUS_SIZE);
+}
+
+static inline uint32_t bridge_msi_first(const struct bridge *bridge)
+{
+    return bridge->interrupt_first + BRIDGE_INTX_COUNT;
+}
+
+static inline uint32_t bridge_msi_count(const struct bridge *bridge)
+{
+    return bridge->interrupt_count - BRIDGE_INTX_COUNT;
+}
+
+/* Whether (address, data) is an MSI message that the bridge's v2m frame would take; data is then the interrupt id. */
+static inline bool bridge_msi_valid(const struct bridge *bridge, uint64_t address, uint32_t data)
+{
+    return address == bridge_v2m_base(bridge) + BRIDGE_V2M_SETSPI &&
+           data - bridge_msi_first(bridge) < bridge_msi_count(bridge);
+}
+
+/* An address in configuration space, as ECAM spells it (PCIe 6.0, 7.2.2). */
+struct bridge_ecam_address {
+    uint8_t bus;
+    uint8_t device;           /* 0..31 */
+    uint8_t function;         /* 0..7 */
+    uint16_t register_offset; /* 0..4095 */
+};
+
+static inline struct bridge_ecam_address bridge_ecam_decode(uint64_t offset)
+{
+    const struct bridge_ecam_address address = {
+        .bus = (uint8_t)(offset >> 20),
+        .device = (uint8_t)((offset >> 15) & 0x1f),
+        .function = (uint8_t)((offset >> 12) & 0x7),
+        .register_offset = (uint16_t)(offset & 0xfff),
+    };
+
+    return address;
+}
+
+static inline uint64_t bridge_ecam_encode(struct bridge_ecam_address address)
+{
+    return ((uint64_t)address.bus << 20) | ((uint64_t)(address.device & 0x1fu) << 15) |
+           ((uint64_t)(address.function & 0x7u) << 12) | (address.register_offset & 0xfffu);
+}
+
+/* Interrupt id of a function's pin (1 = INTA .. 4 = INTD) on the root bus, swizzled (PCIe 6.0, 2.2.8.1, table 2-21). */
+static inline uint32_t bridge_intx_interrupt(const struct bridge *bridge, unsigned int device, unsigned int pin)
+{
+    return bridge->interrupt_first + ((device + pin - 1u) % BRIDGE_INTX_COUNT);
+}
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Conflicts: a bridge's windows and interrupts against what is occupied in its guest.
+ *
+ * Ranges are compared by their inclusive bounds, so that one which ends at the last address needs no 65th bit. The
+ * caller names what only it knows (RAM, passed-through devices, shared memory); what Xen's public guest memory layout
+ * occupies is listed here, once, with the numbers of Xen's own header. Called at boot by the hypervisor, and by the
+ * command-line tool.
+ */
+#define BRIDGE_WANTS_GUEST_LAYOUT
+#include "bridge.h"
+
+/* What a guest must have, any of it, for an entry of the layout to be there. */
+#define ALWAYS    0x01u
+#define TOOLSTACK 0x02u /* not direct-mapped: the layout keeps room for what a toolstack may add */
+#define GICV2     0x04u
+#define GICV3     0x08u
+#define VPL011    0x10u
+#define VPCI      0x20u
+
+struct layout_range {
+    unsigned int presence;
+    struct bridge_layout_range range;
+};
+
+static const struct layout_range layout_ranges[] = {
+    {TOOLSTACK, {"virtio-mmio", GUEST_VIRTIO_MMIO_BASE, GUEST_VIRTIO_MMIO_SIZE}},
+    {GICV2, {"the vGIC's distributor", GUEST_GICD_BASE, GUEST_GICD_SIZE}},
+    {GICV2, {"the vGIC's CPU interface", GUEST_GICC_BASE, GUEST_GICC_SIZE}},
+    {GICV3, {"the vGIC's distributor", GUEST_GICV3_GICD_BASE, GUEST_GICV3_GICD_SIZE}},
+    {GICV3, {"the vGIC's redistributors", GUEST_GICV3_GICR0_BASE, GUEST_GICV3_GICR0_SIZE}},
+    {VPCI, {"vPCI's ECAM", GUEST_VPCI_ECAM_BASE, GUEST_VPCI_ECAM_SIZE}},
+    {TOOLSTACK, {"the ACPI tables", GUEST_ACPI_BASE, GUEST_ACPI_SIZE}},
+    {VPL011, {"vpl011", GUEST_PL011_BASE, GUEST_PL011_SIZE}},
+    {VPCI, {"vPCI's memory window", GUEST_VPCI_MEM_ADDR, GUEST_VPCI_MEM_SIZE}},
+    {ALWAYS, {"the grant table", GUEST_GNTTAB_BASE, GUEST_GNTTAB_SIZE}},
+    {TOOLSTACK, {"the magic pages", GUEST_MAGIC_BASE, GUEST_MAGIC_SIZE}},
+    {VPCI, {"vPCI's prefetchable window", GUEST_VPCI_PREFETCH_MEM_ADDR, GUEST_VPCI_PREFETCH_MEM_SIZE}},
+};
+
+static unsigned int presence_of(const struct bridge_guest_layout *layout)
+{
+    unsigned int presence = ALWAYS | (layout->vpci ? VPCI : 0u);
+
+    if (!layout->direct_mapped) {
+        presence |= TOOLSTACK | (layout->vpl011 ? VPL011 : 0u) | (layout->gic_version == 2u ? GICV2 : GICV3);
+    }
+    return presence;
+}
+
+bool bridge_layout_range(const struct bridge_guest_layout *layout, unsigned int index,
+                         struct bridge_layout_range *range)
+{
+    const unsigned int presence = presence_of(layout);
+    unsigned int found = 0;
+    unsigned int i;
+
+    for (i = 0; i < sizeof(layout_ranges) / sizeof(layout_ranges[0]); i++) {
+        if ((layout_ranges[i].presence & presence) != 0u) {
+            if (found == index) {
+                *range = layout_ranges[i].range;
+                return true;
+            }
+            found++;
+        }
+    }
+    return false;
+}
+
+/* The last address of a range whose size is not 0; one that would wrap around ends at the last address there is. */
+static uint64_t last_address(uint64_t base, uint64_t size)
+{
+    return size - 1u > ~0ull - base ? ~0ull : base + (size - 1u);
+}
+
+/* Compares inclusive bounds; true, with all of *diagnosis but its kind and field, when they overlap. */
+static bool overlaps(uint64_t first, uint64_t last, uint64_t other_first, uint64_t other_last, const char *property,
+                     const char *other, struct bridge_diagnosis *diagnosis)
+{
+    const struct bridge_diagnosis conflict = {
+        .property = property, .value = first, .reason = "move one of them", .first = first, .last = last,
+        .other = other, .other_first = other_first, .other_last = other_last
+    };
+
+    if (first > other_last || other_first > last) {
+        return false;
+    }
+    *diagnosis = conflict;
+    return true;
+}
+
+int bridge_check_range(const struct bridge *bridge, const char *property, const char *name, uint64_t base,
+                       uint64_t size, struct bridge_diagnosis *diagnosis)
+{
+    static const char *const fields[] = {"ecam_address", "memory_address", "prefetch_address"};
+    const struct bridge_window *const windows[] = {&bridge->ecam, &bridge->memory, &bridge->prefetch};
+    unsigned int i;
+
+    for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (windows[i]->size != 0u && size != 0u &&
+            overlaps(windows[i]->base, last_address(windows[i]->base, windows[i]->size), base,
+                     last_address(base, size), property, name, diagnosis)) {
+            diagnosis->kind = BRIDGE_DIAGNOSIS_RANGES;
+            diagnosis->field = fields[i];
+            return -EEXIST;
+        }
+    }
+    return 0;
+}
+
+int bridge_check_interrupts(const struct bridge *bridge, const char *property, const char *name, uint32_t first,
+                            uint32_t count, struct bridge_diagnosis *diagnosis)
+{
+    const uint64_t last = (uint64_t)bridge->interrupt_first + bridge->interrupt_count - 1u;
+
+    if (count == 0u || !overlaps(bridge->interrupt_first, last, first, (uint64_t)first + count - 1u, property, name,
+                                 diagnosis)) {
+        return 0;
+    }
+    diagnosis->kind = BRIDGE_DIAGNOSIS_INTERRUPTS;
+    diagnosis->field = "irq_start";
+    return -EEXIST;
+}
+
+int bridge_check_layout(const struct bridge *bridge, const char *property, const struct bridge_guest_layout *layout,
+                        struct bridge_diagnosis *diagnosis)
+{
+    const unsigned int presence = presence_of(layout);
+    struct bridge_layout_range range;
+    unsigned int i;
+    int error = 0;
+
+    for (i = 0; error == 0 && bridge_layout_range(layout, i, &range); i++) {
+        error = bridge_check_range(bridge, property, range.name, range.base, range.size, diagnosis);
+    }
+    if (error == 0 && (presence & VPL011) != 0u) {
+        error = bridge_check_interrupts(bridge, property, "vpl011", GUEST_VPL011_SPI, 1, diagnosis);
+    }
+    if (error == 0 && (presence & TOOLSTACK) != 0u) {
+        error = bridge_check_interrupts(bridge, property, "virtio-mmio", GUEST_VIRTIO_MMIO_SPI_FIRST,
+                                        GUEST_VIRTIO_MMIO_SPI_LAST - GUEST_VIRTIO_MMIO_SPI_FIRST + 1, diagnosis);
+    }
+    return error;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The device-model operations that the hypervisor's side adds to HYPERVISOR_dm_op: the wire format, shared by
+ * hypervisor and device model. buf[0] is one struct bridge_dm_op, read and written back; describe also takes buf[1].
+ * All fields are in native byte order; every pad must be 0. The caller needs the device-model privilege over the
+ * domain (XSM dm_op), else -EPERM.
+ *
+ * Common errors: -EFAULT a buffer is too small or not readable, -EOPNOTSUPP this hypervisor does not know the
+ * operation, -EINVAL a pad is not 0, -ENOENT the domain has no bridge of that index. Indexes run from 0 in order of
+ * the binding.
+ */
+#ifndef BRIDGE_DM_OP_H
+#define BRIDGE_DM_OP_H
+
+#include "environment.h"
+
+/* Far above Xen's own operations, which count up from 1. */
+#define BRIDGE_DM_OP_FIRST    0x50434900u
+#define BRIDGE_DM_OP_DESCRIBE 0x50434901u
+#define BRIDGE_DM_OP_READY    0x50434902u
+
+/* What the bridge is, so that a device model need not be told twice. */
+struct bridge_dm_op_describe {
+    uint32_t index;           /* IN */
+    uint32_t flags;           /* OUT: BRIDGE_FLAG_* */
+    uint64_t ecam_base;       /* OUT */
+    uint64_t ecam_size;       /* OUT */
+    uint64_t memory_base;     /* OUT */
+    uint64_t memory_size;     /* OUT: service area included */
+    uint64_t prefetch_base;   /* OUT */
+    uint64_t prefetch_size;   /* OUT */
+    uint32_t interrupt_first; /* OUT */
+    uint32_t interrupt_count; /* OUT */
+    uint32_t state;           /* OUT: BRIDGE_STATUS_STATE_* */
+    uint32_t generation;      /* OUT */
+    uint32_t ram_banks;       /* IN: room in buf[1]; OUT: how many banks the guest has */
+    uint32_t pad;
+};
+
+/*
+ * buf[1] of describe: the guest's RAM, ram_banks elements, in rising order; as many as there is room for are
+ * written.
+ */
+struct bridge_dm_op_ram {
+    uint64_t base;
+    uint64_t size;
+};
+
+/* Declares the bus of a bridge ready to be probed (a parked guest goes on), or, at a device model's end, not ready. */
+struct bridge_dm_op_ready {
+    uint32_t index; /* IN */
+    uint32_t ready; /* IN: 0 or 1, else -EINVAL */
+};
+
+struct bridge_dm_op {
+    uint32_t op;
+    uint32_t pad;
+    union {
+        uint32_t index; /* every operation begins with it */
+        struct bridge_dm_op_describe describe;
+        struct bridge_dm_op_ready ready;
+    } u;
+};
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The event loop: one io_uring that watches descriptors and carries all file I/O.
+ *
+ * Three kinds of work, each a struct that its user owns and that stays where it is while in use:
+ *   watch    a descriptor; its function is called each time that it is readable
+ *   request  one read, write, sync or allocation on a file; its function is called once, with the result
+ *   task     a function to be called once, after what is being handled now, and after at most one turn of the loop
+ *
+ * Nothing is allocated after loop_create() and nothing is dropped: a request that finds the ring full waits in a queue, in
+ * order, and starts when another one has ended. One thread, the one that created the loop; functions that are called may call
+ * everything here but loop_run_once() and loop_destroy().
+ *
+ * Functions that return int return 0 or a negative errno value.
+ */
+#ifndef LOOP_H
+#define LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct loop;
+struct loop_request;
+
+/* result: bytes of a read or write, 0 of a sync or allocation, or a negative errno value. */
+typedef void loop_done_fn(struct loop_request *request, int result);
+
+/* error: 0, or why the descriptor cannot be watched any more (a negative errno value; the watch has ended). */
+typedef void loop_ready_fn(void *opaque, int error);
+
+typedef void loop_task_fn(void *opaque);
+
+struct loop_request {
+    /* private */
+    loop_done_fn *done;
+    struct loop_request *next;
+    const struct iovec *vector;
+    uint64_t offset;
+    uint64_t length;
+    uint32_t count;
+    int descriptor;
+    int flags;
+    uint8_t operation;
+};
+
+struct loop_watch {
+    /* private */
+    struct loop_request request;
+    struct loop *loop;
+    loop_ready_fn *ready;
+    void *opaque;
+};
+
+struct loop_task {
+    loop_task_fn *run; /* set both before the first loop_defer() */
+    void *opaque;
+    /* private */
+    struct loop_task *next;
+    bool queued;
+};
+
+/* `entries` is the number of requests and watches that may be under way at once: 1..4096, rounded up to a power of two. */
+int loop_create(struct loop **loop, unsigned int entries);
+
+/* Waits until every request under way has ended (their functions are called), then ends all watches. NULL is allowed. */
+void loop_destroy(struct loop *loop);
+
+/* Watches until an error or loop_destroy(). */
+void loop_watch(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready, void *opaque);
+
+/*
+ * File I/O at an offset in bytes. The vectors (count 1..1024) stay the caller's and valid until the request has ended. With
+ * `durable`, a write ends only when its data are on stable storage (RWF_DSYNC). Short results are results. loop_allocate is
+ * fallocate(2) with that mode; loop_sync is fdatasync(2).
+ */
+void loop_read(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
+               unsigned int count, uint64_t offset, loop_done_fn *done);
+void loop_write(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
+                unsigned int count, uint64_t offset, bool durable, loop_done_fn *done);
+void loop_allocate(struct loop *loop, struct loop_request *request, int descriptor, int mode, uint64_t offset,
+                   uint64_t length, loop_done_fn *done);
+void loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done);
+
+/* Queues a task; one that is queued already stays where it is. */
+void loop_defer(struct loop *loop, struct loop_task *task);
+
+/*
+ * One turn: starts what waits, handles what has happened, runs the tasks. With `wait` it sleeps until something happens, unless
+ * tasks are queued. An error means that the ring is broken.
+ */
+int loop_run_once(struct loop *loop, bool wait);
+
+/* Requests that have not ended, waiting ones included, watches not. */
+unsigned int loop_requests(const struct loop *loop);
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * See local.h: the guest's and the hypervisor's side first, then platform.h.
+ *
+ * The ioreq page, the event and the claims outlive the device model's attachment, as they do on Xen; a struct platform
+ * is only the attachment.
+ */
+#include "local.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "claims.h"
+#include "platform.h"
+
+#define INTERRUPTS   (BRIDGE_INTERRUPT_LAST + 1u)
+#define WAIT_SECONDS 10
+
+struct platform {
+    struct local_guest *guest;
+};
+
+struct local_guest {
+    struct local_config config;
+    unsigned char *memory[LOCAL_BANKS_MAX];
+    struct ioreq slot[LOCAL_VCPUS];
+    int event;
+    struct platform_claims claims;
+    struct local_interrupt interrupt[INTERRUPTS];
+    struct local_counters counters;
+    struct platform platform;
+    bool attached;
+    bool ready;
+    uint32_t generation;
+    bool dead;
+    bool refuse_memory;
+    bool refuse_claims;
+    void (*run)(void *opaque);
+    void *run_opaque;
+    struct local_guest *next;
+};
+
+static struct local_guest *guests;
+
+static struct local_guest *guest_of_domain(unsigned int domain)
+{
+    struct local_guest *guest = guests;
+
+    while (guest && guest->config.domain != domain) {
+        guest = guest->next;
+    }
+    return guest;
+}
+
+static int map_banks(struct local_guest *guest)
+{
+    for (unsigned int i = 0; i < guest->config.banks; i++) {
+        const size_t size = (size_t)guest->config.bank[i].size;
+        const int file = memfd_create("guest", MFD_CLOEXEC);
+        void *memory = MAP_FAILED;
+
+        if (file < 0) {
+            return -errno;
+        }
+        if (ftruncate(file, (off_t)size) == 0) {
+            memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        }
+        (void)close(file);
+        if (memory == MAP_FAILED) {
+            return -ENOMEM;
+        }
+        guest->memory[i] = memory;
+    }
+    return 0;
+}
+
+int local_guest_create(struct local_guest **guest, const struct local_config *config)
+{
+    struct local_guest *created;
+    int error;
+
+    if (config->banks == 0 || config->banks > LOCAL_BANKS_MAX) {
+        return -EINVAL;
+    }
+    if (guest_of_domain(config->domain)) {
+        return -EEXIST;
+    }
+    created = calloc(1, sizeof(*created));
+    if (!created) {
+        return -ENOMEM;
+    }
+    created->config = *config;
+    created->next = guests;
+    guests = created;
+    created->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    error = created->event < 0 ? -errno : map_banks(created);
+    if (error) {
+        local_guest_destroy(created);
+        return error;
+    }
+    *guest = created;
+    return 0;
+}
+
+void local_guest_destroy(struct local_guest *guest)
+{
+    struct local_guest **link = &guests;
+
+    if (!guest) {
+        return;
+    }
+    while (*link != guest) {
+        link = &(*link)->next;
+    }
+    *link = guest->next;
+    for (unsigned int i = 0; i < guest->config.banks; i++) {
+        if (guest->memory[i]) {
+            (void)munmap(guest->memory[i], (size_t)guest->config.bank[i].size);
+        }
+    }
+    if (guest->event >= 0) {
+        (void)close(guest->event);
+    }
+    free(guest);
+}
+
+void local_guest_run_with(struct local_guest *guest, void (*run)(void *opaque), void *opaque)
+{
+    guest->run = run;
+    guest->run_opaque = opaque;
+}
+
+void local_guest_event(struct local_guest *guest)
+{
+    const uint64_t one = 1;
+
+    if (write(guest->event, &one, sizeof(one)) != sizeof(one)) {
+        abort();
+    }
+}
+
+struct ioreq *local_guest_post(struct local_guest *guest, unsigned int vcpu, const struct ioreq *slot)
+{
+    guest->slot[vcpu] = *slot;
+    guest->counters.blocking++;
+    local_guest_event(guest);
+    return &guest->slot[vcpu];
+}
+
+void local_guest_inject(struct local_guest *guest, unsigned int vcpu, struct ioreq *slot)
+{
+    struct ioreq *posted = local_guest_post(guest, vcpu, slot);
+    const time_t start = time(NULL);
+
+    while (platform_request_state(posted) != STATE_IORESP_READY) {
+        if (!guest->run || time(NULL) > start + WAIT_SECONDS) {
+            (void)fprintf(stderr, "local: access to 0x%llx is not answered\n", (unsigned long long)slot->addr);
+            abort();
+        }
+        guest->run(guest->run_opaque);
+    }
+    *slot = *posted;
+    posted->state = STATE_IOREQ_NONE;
+}
+
+/* The hypervisor's part of a bridge: design.md 2.3. */
+static uint64_t service_read(struct local_guest *guest, uint64_t address)
+{
+    const uint64_t status = bridge_status_base(&guest->config.bridge);
+
+    switch (address - status) {
+    case BRIDGE_STATUS_MAGIC:
+        return BRIDGE_STATUS_MAGIC_VALUE;
+    case BRIDGE_STATUS_VERSION:
+        return BRIDGE_STATUS_VERSION_VALUE;
+    case BRIDGE_STATUS_STATE:
+        return guest->ready ? BRIDGE_STATUS_STATE_READY : 0;
+    case BRIDGE_STATUS_GENERATION:
+        return guest->generation;
+    case BRIDGE_STATUS_FLAGS:
+        return guest->config.bridge.flags;
+    default:
+        return 0;
+    }
+}
+
+static uint64_t guest_access(struct local_guest *guest, uint64_t address, unsigned int size, bool write, uint64_t data)
+{
+    struct ioreq slot = {
+        .addr = address,
+        .data = data & platform_request_ones(size),
+        .count = 1,
+        .size = size,
+        .state = STATE_IOREQ_READY,
+        .dir = write ? IOREQ_WRITE : IOREQ_READ,
+        .type = IOREQ_TYPE_COPY,
+    };
+
+    if (address - bridge_service_base(&guest->config.bridge) < BRIDGE_SERVICE_SIZE) {
+        guest->counters.service++;
+        return write ? 0 : service_read(guest, address) & platform_request_ones(size);
+    }
+    if (!platform_claims_contain(&guest->claims, address, size)) {
+        guest->counters.background++;
+        return platform_request_ones(size);
+    }
+    local_guest_inject(guest, 0, &slot);
+    return slot.data;
+}
+
+uint64_t local_guest_read(struct local_guest *guest, uint64_t address, unsigned int size)
+{
+    return guest_access(guest, address, size, false, 0);
+}
+
+void local_guest_write(struct local_guest *guest, uint64_t address, unsigned int size, uint64_t data)
+{
+    (void)guest_access(guest, address, size, true, data);
+}
+
+void *local_guest_memory(struct local_guest *guest, uint64_t address, uint64_t length)
+{
+    for (unsigned int i = 0; i < guest->config.banks; i++) {
+        const uint64_t offset = address - guest->config.bank[i].base;
+        const uint64_t size = guest->config.bank[i].size;
+
+        if (offset < size && length > 0 && length <= size - offset) {
+            return guest->memory[i] + offset;
+        }
+    }
+    return NULL;
+}
+
+bool local_guest_take(struct local_guest *guest, uint32_t interrupt)
+{
+    const bool pending = guest->interrupt[interrupt].pending;
+
+    guest->interrupt[interrupt].pending = false;
+    return pending;
+}
+
+const struct local_interrupt *local_guest_interrupt(const struct local_guest *guest, uint32_t interrupt)
+{
+    return &guest->interrupt[interrupt];
+}
+
+struct local_counters *local_guest_counters(struct local_guest *guest)
+{
+    return &guest->counters;
+}
+
+bool local_guest_ready(const struct local_guest *guest)
+{
+    return guest->ready;
+}
+
+unsigned int local_guest_claims(const struct local_guest *guest)
+{
+    return guest->claims.count;
+}
+
+bool local_guest_claimed(const struct local_guest *guest, uint64_t address)
+{
+    return platform_claims_contain(&guest->claims, address, 1);
+}
+
+void local_guest_die(struct local_guest *guest)
+{
+    guest->dead = true;
+    local_guest_event(guest);
+}
+
+void local_guest_refuse_memory(struct local_guest *guest, bool refuse)
+{
+    guest->refuse_memory = refuse;
+}
+
+void local_guest_refuse_claims(struct local_guest *guest, bool refuse)
+{
+    guest->refuse_claims = refuse;
+}
+
+int platform_create(struct platform **platform, unsigned int domain, unsigned int bridge_index, const char **error)
+{
+    struct local_guest *guest = guest_of_domain(domain);
+
+    *error = NULL;
+    if (!guest || guest->dead) {
+        *error = "there is no such domain";
+        return -ENOENT;
+    }
+    if (bridge_index != 0) {
+        *error = "the domain has no secondary PCI host bridge of that index";
+        return -ENOENT;
+    }
+    if (guest->attached) {
+        *error = "another device model serves this bridge";
+        return -EBUSY;
+    }
+    guest->attached = true;
+    guest->generation++;
+    guest->platform.guest = guest;
+    *platform = &guest->platform;
+    return 0;
+}
+
+static uint64_t background(void *opaque, uint64_t address, unsigned int size, bool write, uint64_t data)
+{
+    (void)opaque, (void)address, (void)size, (void)write, (void)data;
+    return UINT64_MAX;
+}
+
+void platform_destroy(struct platform *platform)
+{
+    if (!platform) {
+        return;
+    }
+    if (!platform->guest->dead) {
+        (void)platform_ready(platform, false);
+        (void)platform_serve(platform, background, NULL);
+    }
+    platform->guest->claims.count = 0;
+    platform->guest->attached = false;
+}
+
+const struct bridge *platform_bridge(const struct platform *platform)
+{
+    return &platform->guest->config.bridge;
+}
+
+int platform_descriptor(const struct platform *platform)
+{
+    return platform->guest->event;
+}
+
+int platform_serve(struct platform *platform, platform_access_fn *access, void *opaque)
+{
+    struct local_guest *guest = platform->guest;
+    uint64_t events;
+
+    if (guest->dead) {
+        return -ENODEV;
+    }
+    if (read(guest->event, &events, sizeof(events)) < 0 && errno != EAGAIN) {
+        return -errno;
+    }
+    for (unsigned int i = 0; i < LOCAL_VCPUS; i++) {
+        if (platform_request_serve(&guest->slot[i], access, opaque, &guest->counters.requests)) {
+            guest->counters.answers++;
+        }
+    }
+    return 0;
+}
+
+int platform_claim(struct platform *platform, uint64_t base, uint64_t size)
+{
+    platform->guest->counters.claims++;
+    return platform->guest->refuse_claims ? -ENOSPC : platform_claims_add(&platform->guest->claims, base, size);
+}
+
+int platform_release(struct platform *platform, uint64_t base, uint64_t size)
+{
+    platform->guest->counters.releases++;
+    return platform_claims_remove(&platform->guest->claims, base, size);
+}
+
+int platform_ready(struct platform *platform, bool ready)
+{
+    platform->guest->counters.readies++;
+    platform->guest->ready = ready;
+    return 0;
+}
+
+void *platform_memory(struct platform *platform, uint64_t address, uint64_t length)
+{
+    return platform->guest->refuse_memory ? NULL : local_guest_memory(platform->guest, address, length);
+}
+
+int platform_interrupt(struct platform *platform, uint32_t interrupt, bool level)
+{
+    struct local_guest *guest = platform->guest;
+    struct local_interrupt *state;
+
+    guest->counters.interrupts++;
+    if (interrupt - guest->config.bridge.interrupt_first >= guest->config.bridge.interrupt_count) {
+        return -EINVAL;
+    }
+    state = &guest->interrupt[interrupt];
+    state->level = level;
+    if (level) {
+        state->raised++;
+        state->pending = true;
+    } else {
+        state->lowered++;
+    }
+    return 0;
+}

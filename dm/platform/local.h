@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest and its hypervisor inside this process: what tests, fuzzers and benchmarks run the device model against.
+ *
+ * A test creates a guest (RAM banks, a bridge, a domain id); the device model attaches to it with platform_create(). The
+ * guest's accesses then behave as on Xen: the service area is answered at once; what is claimed is put into a slot of an
+ * ioreq page, an event is raised, and the guest waits, that is, it calls `run` until the slot is answered; everything else
+ * is background. What would be a trap, a hypercall or an interrupt is counted.
+ *
+ * The interrupt controller is Xen's default vGIC: level true makes an interrupt pending, level false is only recorded.
+ *
+ * One thread, but for the memory: local_guest_memory() may be written by any thread, as a guest's other vCPUs would.
+ */
+#ifndef PLATFORM_LOCAL_H
+#define PLATFORM_LOCAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge.h"
+#include "request.h"
+
+#define LOCAL_BANKS_MAX 4u
+#define LOCAL_VCPUS     4u
+
+struct local_guest;
+
+struct local_bank {
+    uint64_t base; /* page-aligned */
+    uint64_t size;
+};
+
+struct local_config {
+    unsigned int domain; /* unique among the guests that exist */
+    struct bridge bridge;
+    unsigned int banks;
+    struct local_bank bank[LOCAL_BANKS_MAX];
+};
+
+struct local_counters {
+    uint64_t blocking;   /* guest accesses that waited for the device model */
+    uint64_t background; /* guest accesses that nobody claimed */
+    uint64_t service;    /* guest accesses that the hypervisor answered itself */
+    uint64_t answers;    /* notifications of an answered slot: one hypercall each */
+    uint64_t claims;     /* hypercalls, by kind, refused ones included */
+    uint64_t releases;
+    uint64_t readies;
+    uint64_t interrupts;
+    struct platform_request_counters requests; /* what the device model made of the slots */
+};
+
+struct local_interrupt {
+    uint64_t raised;  /* times that level true was set */
+    uint64_t lowered; /* times that level false was set */
+    bool level;
+    bool pending;     /* raised since the guest took it last */
+};
+
+/* -ENOMEM, -EINVAL (no banks or too many), -EEXIST (the domain id is in use). */
+int local_guest_create(struct local_guest **guest, const struct local_config *config);
+void local_guest_destroy(struct local_guest *guest); /* the device model has detached before; NULL is allowed */
+
+/* How the guest waits: `run` lets the device model work a little and returns. */
+void local_guest_run_with(struct local_guest *guest, void (*run)(void *opaque), void *opaque);
+
+/* Guest accesses of 1, 2, 4 or 8 bytes, by vCPU 0. A wait that lasts longer than ten seconds aborts the process. */
+uint64_t local_guest_read(struct local_guest *guest, uint64_t address, unsigned int size);
+void local_guest_write(struct local_guest *guest, uint64_t address, unsigned int size, uint64_t data);
+
+/* The guest's own view of its RAM; NULL outside of one bank. */
+void *local_guest_memory(struct local_guest *guest, uint64_t address, uint64_t length);
+
+/* Takes a pending interrupt: whether it was pending. */
+bool local_guest_take(struct local_guest *guest, uint32_t interrupt);
+const struct local_interrupt *local_guest_interrupt(const struct local_guest *guest, uint32_t interrupt);
+
+struct local_counters *local_guest_counters(struct local_guest *guest); /* the caller may reset them */
+bool local_guest_ready(const struct local_guest *guest);                /* what the status page says */
+unsigned int local_guest_claims(const struct local_guest *guest);       /* claims that exist now */
+bool local_guest_claimed(const struct local_guest *guest, uint64_t address);
+
+/* Puts *slot, as it is, into a vCPU's slot, raises the event and waits for the answer, which goes to *slot. */
+void local_guest_inject(struct local_guest *guest, unsigned int vcpu, struct ioreq *slot);
+
+/* As inject, but does not wait: *slot stays in the page. The slot itself, to be changed under the device model's hands. */
+struct ioreq *local_guest_post(struct local_guest *guest, unsigned int vcpu, const struct ioreq *slot);
+
+void local_guest_event(struct local_guest *guest);                      /* an event without a request */
+void local_guest_die(struct local_guest *guest);                        /* the domain is destroyed */
+void local_guest_refuse_memory(struct local_guest *guest, bool refuse); /* platform_memory() gives NULL */
+void local_guest_refuse_claims(struct local_guest *guest, bool refuse); /* platform_claim() gives -ENOSPC */
+
+#endif

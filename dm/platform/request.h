@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One guest access as Xen hands it to a device model: a slot of the ioreq page (struct ioreq of <xen/hvm/ioreq.h>).
+ *
+ * The page is shared with the hypervisor, and in the worst case with somebody who lies. So a slot is copied once, the
+ * copy is judged, and nothing of the slot is looked at again; only then is the answer written and the state moved on.
+ * Both platforms use these functions, so that what the tests see is what runs on Xen.
+ *
+ * A slot's states: NONE -> READY (hypervisor) -> INPROCESS -> RESP_READY (device model) -> NONE (hypervisor). Any other
+ * move of ours crashes the guest.
+ *
+ * Whether anybody decodes the address is for the layers above: their access function answers every address.
+ */
+#ifndef PLATFORM_REQUEST_H
+#define PLATFORM_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xen/hvm/ioreq.h>
+
+#include "platform.h"
+
+/* A request that has been copied and found good. address .. address + size - 1 does not wrap. */
+struct platform_request {
+    uint64_t address;
+    uint64_t data;     /* of a write: only the low `size` bytes are set */
+    unsigned int size; /* 1, 2, 4 or 8 */
+    bool write;
+};
+
+/* Why a request is malformed. */
+enum platform_request_fault {
+    PLATFORM_REQUEST_GOOD,
+    PLATFORM_REQUEST_TYPE,      /* not IOREQ_TYPE_COPY */
+    PLATFORM_REQUEST_SIZE,      /* not 1, 2, 4 or 8 */
+    PLATFORM_REQUEST_COUNT,     /* not exactly one access */
+    PLATFORM_REQUEST_POINTER,   /* the data is a guest address: no Arm instruction asks for that */
+    PLATFORM_REQUEST_DIRECTION, /* runs backwards: no Arm instruction asks for that */
+    PLATFORM_REQUEST_ADDRESS,   /* wraps */
+    PLATFORM_REQUEST_FAULTS,
+};
+
+/* How many requests there were; good ones under PLATFORM_REQUEST_GOOD. */
+struct platform_request_counters {
+    uint64_t requests[PLATFORM_REQUEST_FAULTS];
+};
+
+/* Judges a private copy of a slot; *request is set only when the result is PLATFORM_REQUEST_GOOD (0). */
+enum platform_request_fault platform_request_decode(const struct ioreq *copy, struct platform_request *request);
+
+/* What goes into the slot for what the access function returned: `data`, masked to the size of the request. */
+uint64_t platform_request_result(const struct platform_request *request, uint64_t data);
+
+/*
+ * Serves one slot: when it holds a request (READY, or INPROCESS: left half done by a device model that died), answers it, by one
+ * call of `access` or, when it is malformed, with all ones (a write: not at all), and moves it to RESP_READY. Returns whether it
+ * did: the caller then tells the hypervisor, through the slot's event channel. A slot in another state is left alone.
+ */
+bool platform_request_serve(struct ioreq *slot, platform_access_fn *access, void *opaque,
+                            struct platform_request_counters *counters);
+
+/* A slot's state, STATE_IOREQ_*, with acquire semantics: what the hypervisor wrote before it is visible after. */
+unsigned int platform_request_state(const struct ioreq *slot);
+
+/* All ones for an access of `size` bytes; 64 bits of them when size is not an access size. */
+static inline uint64_t platform_request_ones(unsigned int size)
+{
+    return size < 8 ? (1ull << (size * 8)) - 1 : UINT64_MAX;
+}
+
+#endif

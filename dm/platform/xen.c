@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The platform as Xen offers it to a device model in dom0 or another privileged domain.
+ *
+ * An ioreq server is created for the guest; each of the guest's vCPUs has a slot in the server's page and an event
+ * channel. A vCPU that touches a claimed range fills its slot, notifies and waits until the slot is answered. Only the
+ * transitions READY -> INPROCESS -> RESP_READY are ours: Xen crashes the guest at any other.
+ *
+ * Guest memory is mapped on demand in pieces of 2 MiB and kept: mapping costs milliseconds, and on Linux before 6.12
+ * a page of dom0's own memory per page. Each bank of RAM has its whole range of this process's address space reserved
+ * beforehand, so that what is contiguous for the guest is contiguous here.
+ *
+ * Order matters in platform_create(): ports are known only once the server is enabled, and nothing may be claimed before
+ * they are bound.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define __XEN_TOOLS__ 1
+#include <xen/xen.h>
+#include <xen/memory.h>
+#include <xen/hvm/dm_op.h>
+#include <xen/hvm/ioreq.h>
+#include <xen/sys/privcmd.h>
+#include <xendevicemodel.h>
+#include <xenevtchn.h>
+#include <xenforeignmemory.h>
+
+#include "claims.h"
+#include "dm_op.h"
+#include "platform.h"
+#include "request.h"
+
+#define PAGE_SIZE     4096u
+#define PIECE_SIZE    0x200000u
+#define PIECE_PAGES   (PIECE_SIZE / PAGE_SIZE)
+#define VCPUS_MAX     (PAGE_SIZE / (unsigned int)sizeof(struct ioreq))
+#define BANKS_MAX     64u
+#define ROUNDS_MAX    64u /* events handled by one platform_serve(), so that other work gets its turn */
+#define STRAGGLERS_MS 20
+
+struct bank {
+    uint64_t base;
+    uint64_t size;
+    unsigned char *memory; /* address space for the whole bank */
+    bool *mapped;          /* one a piece */
+};
+
+struct platform {
+    domid_t domain;
+    unsigned int bridge_index;
+    struct bridge bridge;
+
+    int privcmd;
+    xendevicemodel_handle *devicemodel;
+    xenforeignmemory_handle *foreignmemory;
+    xenevtchn_handle *evtchn;
+
+    bool has_server;
+    bool ready;
+    ioservid_t server;
+    xenforeignmemory_resource_handle *page_resource;
+    struct shared_iopage *page;
+    unsigned int vcpus;
+    evtchn_port_t port[VCPUS_MAX]; /* 0: not bound */
+    struct platform_claims claims;
+    struct platform_request_counters counters;
+
+    unsigned int banks;
+    struct bank bank[BANKS_MAX];
+};
+
+static int dm_op(struct platform *platform, struct bridge_dm_op *op, void *extra, size_t extra_size)
+{
+    struct privcmd_dm_op_buf buffers[2] = {
+        { .uptr = op, .size = sizeof(*op) },
+        { .uptr = extra, .size = extra_size },
+    };
+    struct privcmd_dm_op call = { .dom = platform->domain, .num = extra ? 2 : 1, .ubufs = buffers };
+
+    return ioctl(platform->privcmd, IOCTL_PRIVCMD_DM_OP, &call) < 0 ? -errno : 0;
+}
+
+static int describe(struct platform *platform, uint32_t *state)
+{
+    struct bridge_dm_op_ram ram[BANKS_MAX];
+    struct bridge_dm_op op = {
+        .op = BRIDGE_DM_OP_DESCRIBE,
+        .u.describe = { .index = platform->bridge_index, .ram_banks = BANKS_MAX },
+    };
+    const struct bridge_dm_op_describe *answer = &op.u.describe;
+    int error = dm_op(platform, &op, ram, sizeof(ram));
+
+    if (error) {
+        return error;
+    }
+    if (answer->ram_banks > BANKS_MAX) {
+        return -E2BIG;
+    }
+    platform->bridge = (struct bridge){
+        .ecam = { answer->ecam_base, answer->ecam_size },
+        .memory = { answer->memory_base, answer->memory_size },
+        .prefetch = { answer->prefetch_base, answer->prefetch_size },
+        .interrupt_first = answer->interrupt_first,
+        .interrupt_count = answer->interrupt_count,
+        .flags = answer->flags,
+    };
+    for (uint32_t i = 0; i < answer->ram_banks; i++) {
+        platform->bank[i] = (struct bank){ .base = ram[i].base, .size = ram[i].size };
+    }
+    platform->banks = answer->ram_banks;
+    *state = answer->state;
+    return 0;
+}
+
+static int reserve_memory(struct platform *platform)
+{
+    for (unsigned int i = 0; i < platform->banks; i++) {
+        struct bank *bank = &platform->bank[i];
+
+        bank->mapped = calloc((size_t)((bank->size + PIECE_SIZE - 1) / PIECE_SIZE), sizeof(*bank->mapped));
+        bank->memory = mmap(NULL, (size_t)bank->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (bank->memory == MAP_FAILED) {
+            bank->memory = NULL;
+        }
+        if (!bank->mapped || !bank->memory) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+static int create_server(struct platform *platform)
+{
+    void *page = NULL;
+
+    if (xendevicemodel_nr_vcpus(platform->devicemodel, platform->domain, &platform->vcpus)) {
+        return -errno;
+    }
+    if (platform->vcpus > VCPUS_MAX) {
+        return -E2BIG;
+    }
+    if (xendevicemodel_create_ioreq_server(platform->devicemodel, platform->domain, HVM_IOREQSRV_BUFIOREQ_OFF,
+                                           &platform->server)) {
+        return -errno;
+    }
+    platform->has_server = true;
+
+    platform->page_resource = xenforeignmemory_map_resource(
+        platform->foreignmemory, platform->domain, XENMEM_resource_ioreq_server, platform->server,
+        XENMEM_resource_ioreq_server_frame_ioreq(0), 1, &page, PROT_READ | PROT_WRITE, 0);
+    if (!platform->page_resource) {
+        return -errno;
+    }
+    platform->page = page;
+
+    if (xendevicemodel_set_ioreq_server_state(platform->devicemodel, platform->domain, platform->server, 1)) {
+        return -errno;
+    }
+    for (unsigned int i = 0; i < platform->vcpus; i++) {
+        const int port = xenevtchn_bind_interdomain(platform->evtchn, platform->domain,
+                                                    platform->page->vcpu_ioreq[i].vp_eport);
+
+        if (port < 0) {
+            return -errno;
+        }
+        platform->port[i] = (evtchn_port_t)port;
+    }
+    return 0;
+}
+
+static int open_interfaces(struct platform *platform, const char **error)
+{
+    platform->privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
+    platform->devicemodel = xendevicemodel_open(NULL, 0);
+    platform->foreignmemory = xenforeignmemory_open(NULL, 0);
+    if (platform->privcmd < 0 || !platform->devicemodel || !platform->foreignmemory) {
+        const int cause = errno;
+
+        *error = cause == EACCES ? "no permission for /dev/xen/privcmd: run as root"
+                                 : "no /dev/xen/privcmd: not a domain on Xen, or the module xen-privcmd is missing";
+        return cause == EACCES ? -EPERM : -ENODEV;
+    }
+    platform->evtchn = xenevtchn_open(NULL, 0);
+    if (!platform->evtchn || fcntl(xenevtchn_fd(platform->evtchn), F_SETFL, O_NONBLOCK)) {
+        *error = "no /dev/xen/evtchn: load the module xen-evtchn";
+        return -ENODEV;
+    }
+    return 0;
+}
+
+static int attach(struct platform *platform, const char **error)
+{
+    uint32_t state;
+    int result = open_interfaces(platform, error);
+
+    if (result) {
+        return result;
+    }
+
+    result = describe(platform, &state);
+    switch (result) {
+    case 0:
+        break;
+    case -ESRCH:
+        *error = "there is no such domain";
+        return -ENOENT;
+    case -ENOENT:
+        *error = "the domain has no secondary PCI host bridge of that index: "
+                 "is " BRIDGE_PROPERTY " in its node of the host device tree?";
+        return -ENOENT;
+    case -EPERM:
+        *error = "this domain may not be a device model for that domain";
+        return -EPERM;
+    case -EOPNOTSUPP:
+        *error = "this Xen knows no secondary PCI host bridges: it was built without CONFIG_IOREQ_PCI";
+        return -ENODEV;
+    default:
+        *error = "Xen does not describe the bridge";
+        return result;
+    }
+    if (state & BRIDGE_STATUS_STATE_READY) {
+        *error = "another device model serves this bridge";
+        return -EBUSY;
+    }
+
+    result = reserve_memory(platform);
+    if (result) {
+        *error = "no memory to map the guest's in";
+        return result;
+    }
+    result = create_server(platform);
+    if (result == -ENOSPC) {
+        *error = "the domain has all its ioreq servers already";
+    } else if (result) {
+        *error = "cannot create an ioreq server for the domain";
+    }
+    return result;
+}
+
+int platform_create(struct platform **platform, unsigned int domain, unsigned int bridge_index, const char **error)
+{
+    struct platform *created;
+    int result;
+
+    *error = NULL;
+    if (domain >= DOMID_FIRST_RESERVED) {
+        *error = "not a domain id";
+        return -ENOENT;
+    }
+    created = calloc(1, sizeof(*created));
+    if (!created) {
+        *error = "out of memory";
+        return -ENOMEM;
+    }
+    created->domain = (domid_t)domain;
+    created->bridge_index = bridge_index;
+    created->privcmd = -1;
+
+    result = attach(created, error);
+    if (result) {
+        platform_destroy(created);
+        return result;
+    }
+    *platform = created;
+    return 0;
+}
+
+const struct bridge *platform_bridge(const struct platform *platform)
+{
+    return &platform->bridge;
+}
+
+int platform_descriptor(const struct platform *platform)
+{
+    return xenevtchn_fd(platform->evtchn);
+}
+
+/* Answers the slot of one vCPU if it asks for something. */
+static int serve_vcpu(struct platform *platform, unsigned int vcpu, platform_access_fn *access, void *opaque)
+{
+    if (!platform_request_serve(&platform->page->vcpu_ioreq[vcpu], &platform->claims, access, opaque,
+                                &platform->counters)) {
+        return 0;
+    }
+    return xenevtchn_notify(platform->evtchn, platform->port[vcpu]) ? -errno : 0;
+}
+
+int platform_serve(struct platform *platform, platform_access_fn *access, void *opaque)
+{
+    for (unsigned int round = 0; round < ROUNDS_MAX; round++) {
+        const xenevtchn_port_or_error_t port = xenevtchn_pending(platform->evtchn);
+
+        if (port < 0) {
+            return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+        }
+        if (xenevtchn_unmask(platform->evtchn, (evtchn_port_t)port)) {
+            return -errno;
+        }
+        for (unsigned int vcpu = 0; vcpu < platform->vcpus; vcpu++) {
+            if (platform->port[vcpu] == (evtchn_port_t)port) {
+                const int error = serve_vcpu(platform, vcpu, access, opaque);
+
+                if (error) {
+                    return error;
+                }
+                break;
+            }
+        }
+    }
+    return 0;
+}
+
+int platform_claim(struct platform *platform, uint64_t base, uint64_t size)
+{
+    int error = platform_claims_add(&platform->claims, base, size);
+
+    if (!error && xendevicemodel_map_io_range_to_ioreq_server(platform->devicemodel, platform->domain, platform->server, 1,
+                                                              base, base + size - 1)) {
+        error = -errno;
+        (void)platform_claims_remove(&platform->claims, base, size);
+    }
+    return error;
+}
+
+int platform_release(struct platform *platform, uint64_t base, uint64_t size)
+{
+    const int error = platform_claims_remove(&platform->claims, base, size);
+
+    if (error) {
+        return error;
+    }
+    return xendevicemodel_unmap_io_range_from_ioreq_server(platform->devicemodel, platform->domain, platform->server, 1,
+                                                           base, base + size - 1)
+               ? -errno
+               : 0;
+}
+
+int platform_ready(struct platform *platform, bool ready)
+{
+    struct bridge_dm_op op = {
+        .op = BRIDGE_DM_OP_READY,
+        .u.ready = { .index = platform->bridge_index, .ready = ready },
+    };
+    const int error = dm_op(platform, &op, NULL, 0);
+
+    if (!error) {
+        platform->ready = ready;
+    }
+    return error;
+}
+
+int platform_interrupt(struct platform *platform, uint32_t interrupt, bool level)
+{
+    return xendevicemodel_set_irq_level(platform->devicemodel, platform->domain, interrupt, level) ? -errno : 0;
+}
+
+static bool map_piece(struct platform *platform, struct bank *bank, uint64_t piece)
+{
+    const uint64_t offset = piece * PIECE_SIZE;
+    const uint64_t left = bank->size - offset;
+    const size_t size = left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
+    const size_t pages = size / PAGE_SIZE;
+    unsigned char *const where = bank->memory + offset;
+    xen_pfn_t frame[PIECE_PAGES];
+    int errors[PIECE_PAGES];
+    bool whole;
+
+    for (size_t i = 0; i < pages; i++) {
+        frame[i] = (bank->base + offset) / PAGE_SIZE + i;
+    }
+    whole = xenforeignmemory_map2(platform->foreignmemory, platform->domain, where, PROT_READ | PROT_WRITE, MAP_FIXED,
+                                  pages, frame, errors) == where;
+    for (size_t i = 0; whole && i < pages; i++) {
+        whole = errors[i] == 0;
+    }
+    if (!whole) {
+        /* The library may have unmapped the place: take it back before anything else does. */
+        if (mmap(where, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != where) {
+            abort();
+        }
+        return false;
+    }
+    bank->mapped[piece] = true;
+    return true;
+}
+
+void *platform_memory(struct platform *platform, uint64_t address, uint64_t length)
+{
+    for (unsigned int i = 0; i < platform->banks; i++) {
+        struct bank *bank = &platform->bank[i];
+        const uint64_t offset = address - bank->base;
+
+        if (offset >= bank->size || length == 0 || length > bank->size - offset) {
+            continue;
+        }
+        for (uint64_t piece = offset / PIECE_SIZE; piece <= (offset + length - 1) / PIECE_SIZE; piece++) {
+            if (!bank->mapped[piece] && !map_piece(platform, bank, piece)) {
+                return NULL;
+            }
+        }
+        return bank->memory + offset;
+    }
+    return NULL;
+}
+
+static uint64_t background(void *opaque, uint64_t address, unsigned int size, bool write, uint64_t data)
+{
+    (void)opaque, (void)address, (void)size, (void)write, (void)data;
+    return UINT64_MAX;
+}
+
+/* No vCPU may wait when the server goes: Xen would never wake it. */
+static void answer_all(struct platform *platform)
+{
+    for (unsigned int vcpu = 0; vcpu < platform->vcpus; vcpu++) {
+        if (platform->port[vcpu]) {
+            (void)serve_vcpu(platform, vcpu, background, NULL);
+        }
+    }
+}
+
+static void destroy_server(struct platform *platform)
+{
+    const struct timespec stragglers = { .tv_nsec = STRAGGLERS_MS * 1000000 };
+
+    /* Disabled, it gets no new requests but for those that are on their way. */
+    (void)xendevicemodel_set_ioreq_server_state(platform->devicemodel, platform->domain, platform->server, 0);
+    if (platform->page) {
+        answer_all(platform);
+        (void)nanosleep(&stragglers, NULL);
+        answer_all(platform);
+    }
+    for (unsigned int vcpu = 0; vcpu < platform->vcpus; vcpu++) {
+        if (platform->port[vcpu]) {
+            (void)xenevtchn_unbind(platform->evtchn, platform->port[vcpu]);
+        }
+    }
+    (void)xendevicemodel_destroy_ioreq_server(platform->devicemodel, platform->domain, platform->server);
+    if (platform->page_resource) {
+        (void)xenforeignmemory_unmap_resource(platform->foreignmemory, platform->page_resource);
+    }
+}
+
+void platform_destroy(struct platform *platform)
+{
+    if (!platform) {
+        return;
+    }
+    if (platform->ready) {
+        (void)platform_ready(platform, false);
+    }
+    if (platform->has_server) {
+        destroy_server(platform);
+    }
+    for (unsigned int i = 0; i < platform->banks; i++) {
+        if (platform->bank[i].memory) {
+            (void)munmap(platform->bank[i].memory, (size_t)platform->bank[i].size);
+        }
+        free(platform->bank[i].mapped);
+    }
+    if (platform->evtchn) {
+        (void)xenevtchn_close(platform->evtchn);
+    }
+    if (platform->foreignmemory) {
+        (void)xenforeignmemory_close(platform->foreignmemory);
+    }
+    if (platform->devicemodel) {
+        (void)xendevicemodel_close(platform->devicemodel);
+    }
+    if (platform->privcmd >= 0) {
+        (void)close(platform->privcmd);
+    }
+    free(platform);
+}

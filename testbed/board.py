@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Boots Xen, dom0 and dom0less guests on QEMU's "virt" board, and listens.
+
+    from board import Board, Domain
+    guest = Domain(run="read-disk", properties="sidebridge-property = <...>;")
+    console = Board("one-disk", domains=[guest], dom0_run="serve-disk",
+                    disks={"disk0": path}).run(until=[r"dom1: sb: guest end read-disk status 0"])
+
+The host device tree is QEMU's own, with /chosen written here (device_tree()).
+Modules (kernels, initramfs) are put into RAM by QEMU's loader; a file that is used
+twice, such as one kernel for dom0 and for guests, is loaded once.
+
+The console is kept in build/logs/NAME.log, each line with the seconds since the
+start, as it came. run() takes it apart into lines (time, who, text): who is
+"xen", "dom0", "dom1"... The first two share one stream, and Xen may break into a
+line of dom0's; the pieces are joined again.
+
+A run ends when every pattern of `until` was seen, when one of `unless` was, when
+QEMU ends, or at the timeout, and QEMU is gone when run() returns or raises.
+"""
+import ctypes
+import os
+import re
+import select
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import initramfs
+from initramfs import BUILD, Missing
+
+DEVICE_MODEL = BUILD / "arm64/dm/sidebridge-dm"     # dom0 has it as /bin/sidebridge-dm
+MODULES_BASE = 0x58000000       # above Xen (at 0x40200000) and the device tree (at 0x48000000)
+MODULE_ALIGN = 2 << 20
+
+# Never part of a good run.
+DISASTERS = (r"xen: .*Panic on CPU", r"xen: .*Assertion .* failed", r"xen: .*Xen BUG at",
+             r"dom\d+: .*Kernel panic")
+
+XEN_ARGUMENTS = ("console=dtuart dom0_mem={dom0_mib}M dom0_max_vcpus={dom0_cpus} "
+                 "serial_tx_buffer=1M loglvl=all guest_loglvl=all")
+LINUX_ARGUMENTS = "rdinit=/init panic=1 ignore_loglevel printk.devkmsg=on"
+
+
+class Failed(Exception):
+    """A run that did not do what was expected; the text says what, and where the log is."""
+
+
+@dataclass
+class Domain:
+    """A dom0less guest. Its domid is its place in Board.domains, from 1."""
+    kernel: str = "6.1"         # a directory of build/kernel
+    memory_mib: int = 256
+    cpus: int = 1
+    run: str = ""               # a script of tests/system/guest
+    words: str = ""             # more for its command line: "sb.KEY=VALUE ..."
+    properties: str = ""        # device tree source: more properties and nodes of its node
+    add: list = field(default_factory=list)     # (file on the host, path inside) for its initramfs
+
+
+@dataclass
+class Line:
+    """One line of the console."""
+    seconds: float
+    who: str
+    text: str
+
+    def __str__(self):
+        return f"{self.who}: {self.text}"
+
+
+class Console:
+    """What a run said."""
+
+    def __init__(self, log):
+        self.log = log
+        self.lines = []
+        self._partial = b""
+        self._dom0_fragment = ""
+
+    def feed(self, data, seconds):
+        """Takes bytes in; returns (raw line, Line or None) for each that is complete."""
+        *complete, self._partial = (self._partial + data).split(b"\n")
+        result = []
+        for raw in complete:
+            text = raw.decode(errors="replace").rstrip("\r")
+            result.append((text, self._classify(text, seconds)))
+        return result
+
+    def _classify(self, text, seconds):
+        before, mark, after = text.partition("(XEN) ")
+        if not mark:
+            line = Line(seconds, "dom0", self._dom0_fragment + text)
+            self._dom0_fragment = ""
+        else:
+            self._dom0_fragment += before
+            guest = re.match(r"DOM(\d+): ?(.*)", after)
+            line = (Line(seconds, "dom" + guest[1], guest[2]) if guest
+                    else Line(seconds, "xen", after))
+        line.text = line.text.replace("\r", "")
+        self.lines.append(line)
+        return line
+
+    def find(self, pattern):
+        """The match of the first line for which re.search(pattern, "who: text") holds, or None."""
+        return next((match for line in self.lines
+                     if (match := re.search(pattern, str(line)))), None)
+
+    def require(self, pattern):
+        """find(), and Failed if there is none."""
+        return self.find(pattern) or self._fail(f"no line matches {pattern!r}")
+
+    def forbid(self, pattern):
+        """Failed if a line matches."""
+        if match := self.find(pattern):
+            self._fail(f"unwanted: {match.string!r}")
+
+    def _fail(self, what):
+        raise Failed(f"{what} (console: {self.log})")
+
+
+class Board:
+    """One boot. Give it a name of its own: files below build/board and the log have it."""
+
+    def __init__(self, name, domains=(), *, gic=3, cpus=2, counted=False,
+                 dom0_kernel="6.1", dom0_mib=768, dom0_cpus=1, dom0_run="", dom0_words="",
+                 dom0_add=(), disks=None, xen=None, xen_words="", chosen="", tree="",
+                 timeout=180):
+        """counted: one CPU, and time is a count of instructions (-icount), whatever the load.
+        disks: {name: raw file}, dom0's /dev/disk/NAME. xen: a hypervisor other than
+        build/xen-obj/xen. chosen, tree: device tree source added to /chosen, at the end.
+        timeout: seconds of the host's time."""
+        self.name, self.domains, self.gic = name, list(domains), gic
+        self.cpus, self.counted = (1 if counted else cpus), counted
+        self.dom0 = Domain(kernel=dom0_kernel, memory_mib=dom0_mib, cpus=dom0_cpus, run=dom0_run,
+                           words=dom0_words, add=list(dom0_add))
+        self.disks = disks or {}
+        self.xen = Path(xen or BUILD / "xen-obj/xen")
+        self.xen_words, self.chosen, self.tree = xen_words, chosen, tree
+        self.timeout = timeout
+        self.directory = BUILD / "board" / name
+        self.log = BUILD / "logs" / f"{name}.log"
+        self.console = Console(self.log)
+        self._modules = {}          # file -> (address, size)
+
+    # What the board is made of
+
+    def _machine(self):
+        ram = self.dom0.memory_mib + sum(d.memory_mib for d in self.domains) + 768
+        machine = ["qemu-system-aarch64",
+                   "-machine", f"virt,virtualization=on,gic-version={self.gic}",
+                   "-cpu", "cortex-a57", "-smp", str(self.cpus), "-m", f"{ram}M",
+                   "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none",
+                   "-no-reboot"]
+        if self.counted:
+            machine += ["-icount", "shift=0,sleep=off"]
+        for name, file in self.disks.items():
+            machine += ["-drive", f"if=none,format=raw,id={name},file={file}",
+                        "-device", f"virtio-blk-device,drive={name},serial={name}"]
+        return machine
+
+    def _module(self, file):
+        """Address and size at which a file is loaded."""
+        if file not in self._modules:
+            end = MODULES_BASE
+            for address, size in self._modules.values():
+                end = max(end, address + size)
+            self._modules[file] = (-(-end // MODULE_ALIGN) * MODULE_ALIGN, file.stat().st_size)
+        return self._modules[file]
+
+    def _module_nodes(self, domain, role, number, console):
+        archive = self.directory / f"dom{number}.cpio"
+        add = list(domain.add)
+        if role == "dom0" and DEVICE_MODEL.exists():
+            add.append((DEVICE_MODEL, "bin/sidebridge-dm"))
+        archive.write_bytes(initramfs.build(role, domain.kernel, add))
+        words = [console, LINUX_ARGUMENTS, domain.words]
+        if domain.run:
+            words.append(f"sb.run={domain.run}")
+        arguments = " ".join(filter(None, words))
+        image = initramfs.kernel_directory(domain.kernel) / "Image"
+        nodes = []
+        for kind, file in (("kernel", image), ("ramdisk", archive)):
+            address, size = self._module(file)
+            nodes.append(f'{kind}@{address:x} {{ compatible = "multiboot,{kind}", '
+                         f'"multiboot,module"; reg = <0 {address:#x} 0 {size:#x}>;')
+            if kind == "kernel" and role == "guest":
+                nodes.append(f'bootargs = "{arguments}";')
+            nodes.append("};")
+        return arguments, "\n".join(nodes)
+
+    def device_tree(self):
+        """The host's tree as source: QEMU's own, then ours. Writes the initramfs files too."""
+        blob = self.directory / "qemu.dtb"
+        machine = self._machine()
+        machine[2] += f",dumpdtb={blob}"
+        subprocess.run(machine, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+        source = subprocess.run(["dtc", "-q", "-I", "dtb", "-O", "dts", blob], check=True,
+                                capture_output=True, text=True).stdout
+        dom0_arguments, dom0_nodes = self._module_nodes(self.dom0, "dom0", 0, "console=hvc0")
+        xen_arguments = " ".join([XEN_ARGUMENTS.format(dom0_mib=self.dom0.memory_mib,
+                                                       dom0_cpus=self.dom0.cpus),
+                                  self.xen_words]).strip()
+        guests = []
+        for number, domain in enumerate(self.domains, 1):
+            _, nodes = self._module_nodes(domain, "guest", number, "console=ttyAMA0")
+            guests.append(f"""
+domU{number} {{
+    compatible = "xen,domain";
+    #address-cells = <2>;
+    #size-cells = <2>;
+    cpus = <{domain.cpus}>;
+    memory = <0 {domain.memory_mib * 1024:#x}>;
+    vpl011;
+    {domain.properties}
+    {nodes}
+}};""")
+        return f"""{source}
+/ {{ chosen {{
+    #address-cells = <2>;
+    #size-cells = <2>;
+    xen,xen-bootargs = "{xen_arguments}";
+    xen,dom0-bootargs = "{dom0_arguments}";
+    {dom0_nodes}
+    {"".join(guests)}
+    {self.chosen}
+}}; }};
+{self.tree}
+"""
+
+    def _prepare(self):
+        """Everything up to the command line of QEMU."""
+        if not self.xen.exists():
+            raise Missing(f"no hypervisor in {self.xen}: run testbed/setup")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._modules = {}
+        source, blob = self.directory / "host.dts", self.directory / "host.dtb"
+        source.write_text(self.device_tree())
+        done = subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", blob, source],
+                              capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Failed(f"dtc refuses {source}: {done.stderr.strip()}")
+        command = self._machine() + ["-kernel", self.xen, "-dtb", blob]
+        for file, (address, _) in self._modules.items():
+            command += ["-device", f"loader,file={file},addr={address:#x},force-raw=on"]
+        return command
+
+    # Running it
+
+    def run(self, until, unless=(), follow=None):
+        """Boots, and returns the Console once every pattern of `until` was seen (in any order;
+        re.search over "who: text"). Raises Failed in any other case, such as a line that
+        matches one of `unless` or of DISASTERS. follow: called with each Line as it comes."""
+        command = self._prepare()
+        self.console = Console(self.log)
+        missing = [re.compile(pattern) for pattern in until]
+        fatal = [re.compile(pattern) for pattern in (*unless, *DISASTERS)]
+        start = time.monotonic()
+        with open(self.log, "w", encoding="utf-8") as log, Qemu(command) as qemu:
+            reason = f"timeout after {self.timeout} s"
+            deadline = start + self.timeout
+            while missing and time.monotonic() < deadline:
+                data = qemu.read(deadline - time.monotonic())
+                if data is None:
+                    continue
+                seconds = time.monotonic() - start
+                for raw, line in self.console.feed(data or b"\n", seconds):
+                    log.write(f"[{seconds:8.3f}] {raw}\n")
+                    if follow:
+                        follow(line)
+                    text = str(line)
+                    missing = [pattern for pattern in missing if not pattern.search(text)]
+                    bad = next((pattern for pattern in fatal if pattern.search(text)), None)
+                    if bad:
+                        # What explains a disaster often comes right after it.
+                        reason, fatal = f"unwanted: {text!r}", []
+                        deadline = min(deadline, time.monotonic() + 2)
+                log.flush()
+                if not data:
+                    reason = "QEMU ended: " + (qemu.complaint() or "the board was switched off")
+                    break
+        if missing or reason.startswith("unwanted"):
+            waiting = ", ".join(repr(pattern.pattern) for pattern in missing)
+            raise Failed(f"{reason}; not seen: {waiting or 'nothing'} (console: {self.log})")
+        return self.console
+
+
+class Qemu:
+    """A QEMU process that ends when the with statement does, or when this process dies."""
+
+    def __init__(self, command):
+        self._command = [str(word) for word in command]
+        self._process = None
+        self._handler = None
+
+    def __enter__(self):
+        libc = ctypes.CDLL(None)
+        parent = os.getpid()
+
+        def die_with_parent():
+            libc.prctl(1, signal.SIGKILL)       # PR_SET_PDEATHSIG
+            if os.getppid() != parent:
+                os._exit(1)
+
+        def stop(number, _frame):
+            raise SystemExit(128 + number)
+
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGTERM, stop)
+        # pylint: disable=subprocess-popen-preexec-fn, consider-using-with
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                         preexec_fn=die_with_parent)
+        return self
+
+    def read(self, seconds):
+        """Bytes of the console; None if there were none for that long, b"" at the end."""
+        ready, _, _ = select.select([self._process.stdout], [], [], max(seconds, 0))
+        return os.read(self._process.stdout.fileno(), 65536) if ready else None
+
+    def complaint(self):
+        """What QEMU itself had to say, once it has ended."""
+        self._process.wait()
+        return self._process.stderr.read().decode(errors="replace").strip()
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+        self._process.stderr.close()
+        if self._handler is not None:
+            signal.signal(signal.SIGTERM, self._handler)

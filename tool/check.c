@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sidebridge check: everything that is wrong with the bridges of some host device trees. */
+#include <limits.h>
+
+#include "commands.h"
+#include "options.h"
+
+static const char usage[] =
+    "usage: sidebridge check [--address-bits N] FILE...\n"
+    "\n"
+    "Checks the PCI host bridges of the domains in host device trees (.dtb; - is the standard input), in the words of\n"
+    "the hypervisor. Exit status: 0 all is well, 1 something is wrong, 2 the command line is.\n"
+    "\n"
+    "  -a, --address-bits N  width of a guest's physical addresses, 32 to 52 (40)\n"
+    "  -h, --help\n";
+
+static void print_summary(const struct report *report, const struct domains *domains)
+{
+    size_t bridges = 0;
+
+    for (size_t i = 0; i < domains->count; i++) {
+        bridges += domains->domains[i]->property != NULL ? 1u : 0u;
+    }
+    printf("%s: %zu domain%s, %zu with a bridge; %u error%s, %u warning%s\n", report->file, domains->count,
+           domains->count == 1 ? "" : "s", bridges, report->errors, report->errors == 1 ? "" : "s", report->warnings,
+           report->warnings == 1 ? "" : "s");
+}
+
+int command_check(int count, char **arguments)
+{
+    struct options options = {.usage = usage, .operands_min = 1, .operands_max = INT_MAX};
+    int status = EXIT_OK;
+
+    if (!options_read(&options, count, arguments, &status)) {
+        return status;
+    }
+    for (int i = options.operand; i < count; i++) {
+        struct report report;
+        struct host_tree tree;
+        struct domains domains;
+
+        if (options_load(&options, arguments[i], &report, &tree, &domains)) {
+            print_summary(&report, &domains);
+            domains_finish(&domains);
+            host_tree_finish(&tree);
+        }
+        if (options_exit_status(&report) != EXIT_OK) {
+            status = EXIT_PROBLEMS;
+        }
+    }
+    return status;
+}

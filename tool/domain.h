@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The guests that a host device tree describes: what Xen will give to each, and what is wrong with what it is told.
+ *
+ * For every domain's node (compatible "xen,domain", child of /chosen) domains_read() makes a struct domain, with the
+ * bridge as bridge/ reads it and the ranges that are occupied beside it, and checks one against the other (rules.h).
+ * All faults go to the tree's report, in the words of bridge_diagnosis_format() where the hypervisor has the same check.
+ *
+ * Xen numbers the domains from 1, in the order of the tree.
+ */
+#ifndef TOOL_DOMAIN_H
+#define TOOL_DOMAIN_H
+
+#include "bridge.h"
+#include "host_tree.h"
+
+#define DOMAIN_RANGES_MAX 64u
+#define DOMAIN_NAME_MAX   48u
+
+enum domain_range_kind {
+    DOMAIN_RAM,
+    DOMAIN_SHARED_MEMORY,
+    DOMAIN_LAYOUT,   /* what Xen puts into every guest of this kind */
+    DOMAIN_HARDWARE, /* emulated where the hardware's is, in a direct-mapped guest */
+};
+
+struct domain_range {
+    enum domain_range_kind kind;
+    char name[DOMAIN_NAME_MAX];
+    uint64_t base;
+    uint64_t size;
+};
+
+struct domain {
+    char path[HOST_TREE_PATH_MAX];
+    unsigned int id;
+    uint64_t memory_kib;
+    bool enhanced;
+    bool has_nr_spis;
+    uint32_t nr_spis;
+    bool has_passthrough;      /* a partial device tree, which is not in this file */
+    uint32_t vpl011_interrupt; /* of a direct-mapped guest; 0: none or not known */
+    struct bridge_guest_layout layout;
+    unsigned int range_count;
+    struct domain_range ranges[DOMAIN_RANGES_MAX];
+    const char *property; /* the bridge's; NULL: the domain has none, or none that can be used */
+    struct bridge bridge;
+};
+
+/* A growing array of domains. */
+struct domains {
+    struct domain **domains;
+    size_t count;
+    unsigned int address_bits; /* IN: width of a guest's physical addresses */
+};
+
+/* False when anything is wrong, in the tree or with one of its domains; the report then says what. */
+bool domains_read(struct domains *domains, const struct host_tree *tree);
+
+void domains_finish(struct domains *domains);
+
+/* By path, by the node's name, or by number; NULL when there is none. */
+const struct domain *domains_find(const struct domains *domains, const char *name);
+
+#endif

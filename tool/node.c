@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sidebridge node: what Xen puts into a guest's device tree for its bridge.
+ *
+ * The bridge's nodes come from bridge/, as in the hypervisor. Around them stands what they refer to: the root, the
+ * memory and the interrupt controller, with the numbers that Xen gives them, so that the result is a tree of its own that
+ * dtc and dt-validate can read. The rest of the guest's tree is not shown; root's `compatible` and `model` are ours.
+ */
+#define BRIDGE_WANTS_GUEST_LAYOUT
+#define BRIDGE_WANTS_LIBFDT
+#include "commands.h"
+#include "options.h"
+
+#include <xen/device_tree_defs.h>
+
+#include "dts.h"
+
+#define TREE_SIZE 16384u
+
+/* The bridge's phandles follow the GIC's, or, which cannot be seen here, the highest of a partial device tree. */
+#define PHANDLE_V2M   (GUEST_PHANDLE_GIC + 1)
+#define PHANDLE_IOMMU (GUEST_PHANDLE_GIC + 2)
+
+static const char usage[] =
+    "usage: sidebridge node [-O dts|dtb] [--address-bits N] FILE DOMAIN\n"
+    "\n"
+    "Prints the device tree nodes that Xen makes for the bridge of a domain. FILE is a host device tree (.dtb; - is the\n"
+    "standard input), DOMAIN the name, path or number of a domain in it.\n"
+    "\n"
+    "  -O FORMAT             dts, the source, or dtb (dts)\n"
+    "  -a, --address-bits N  width of a guest's physical addresses, 32 to 52 (40)\n"
+    "  -h, --help\n";
+
+static int begin_named(void *fdt, const char *name, uint64_t base)
+{
+    char full_name[48];
+
+    snprintf(full_name, sizeof(full_name), "%s@%" PRIx64, name, base);
+    return fdt_begin_node(fdt, full_name);
+}
+
+static int put_text(void *fdt, const char *name, const char *text)
+{
+    return fdt_property(fdt, name, text, (int)strlen(text) + 1);
+}
+
+static int put_reg(void *fdt, const struct bridge_window *windows, unsigned int count)
+{
+    fdt64_t reg[2 * DOMAIN_RANGES_MAX];
+
+    for (unsigned int i = 0; i < count; i++) {
+        reg[2 * i] = cpu_to_fdt64(windows[i].base);
+        reg[2 * i + 1] = cpu_to_fdt64(windows[i].size);
+    }
+    return fdt_property(fdt, "reg", reg, (int)(count * 2 * sizeof(reg[0])));
+}
+
+static int put_memory(void *fdt, const struct domain *domain)
+{
+    struct bridge_window banks[DOMAIN_RANGES_MAX];
+    unsigned int count = 0;
+    int error = 0;
+
+    for (unsigned int i = 0; i < domain->range_count; i++) {
+        if (domain->ranges[i].kind == DOMAIN_RAM) {
+            banks[count].base = domain->ranges[i].base;
+            banks[count].size = domain->ranges[i].size;
+            count++;
+        }
+    }
+    if (count == 0) {
+        return 0;
+    }
+    error = error != 0 ? error : begin_named(fdt, "memory", banks[0].base);
+    error = error != 0 ? error : put_text(fdt, "device_type", "memory");
+    error = error != 0 ? error : put_reg(fdt, banks, count);
+    return error != 0 ? error : fdt_end_node(fdt);
+}
+
+static int put_interrupt_controller(void *fdt, const struct domain *domain)
+{
+    const char *compatible = domain->layout.gic_version == 3 ? "arm,gic-v3" : "arm,gic-400";
+    struct bridge_window windows[DOMAIN_RANGES_MAX];
+    unsigned int count = 0;
+    int error;
+
+    for (unsigned int i = 0; i < domain->range_count; i++) {
+        if (strncmp(domain->ranges[i].name, "the vGIC", strlen("the vGIC")) == 0) {
+            windows[count].base = domain->ranges[i].base;
+            windows[count].size = domain->ranges[i].size;
+            count++;
+        }
+    }
+    error = begin_named(fdt, "interrupt-controller", count > 0 ? windows[0].base : 0);
+    error = error != 0 ? error : put_text(fdt, "compatible", compatible);
+    error = error != 0 ? error : fdt_property_cell(fdt, "#address-cells", 0);
+    error = error != 0 ? error : fdt_property_cell(fdt, "#interrupt-cells", 3);
+    error = error != 0 ? error : fdt_property(fdt, "interrupt-controller", NULL, 0);
+    error = error != 0 ? error : put_reg(fdt, windows, count);
+    error = error != 0 ? error : fdt_property_cell(fdt, "phandle", GUEST_PHANDLE_GIC);
+    return error != 0 ? error : fdt_end_node(fdt);
+}
+
+static int put_tree(void *fdt, const struct domain *domain)
+{
+    static const struct bridge_fdt_context context = {
+        .phandle_gic = GUEST_PHANDLE_GIC, .phandle_v2m = PHANDLE_V2M, .phandle_iommu = PHANDLE_IOMMU};
+    int error = fdt_create(fdt, TREE_SIZE);
+
+    error = error != 0 ? error : fdt_finish_reservemap(fdt);
+    error = error != 0 ? error : fdt_begin_node(fdt, "");
+    error = error != 0 ? error : fdt_property_cell(fdt, "#address-cells", GUEST_ROOT_ADDRESS_CELLS);
+    error = error != 0 ? error : fdt_property_cell(fdt, "#size-cells", GUEST_ROOT_SIZE_CELLS);
+    error = error != 0 ? error : put_text(fdt, "compatible", "xen,xenvm");
+    error = error != 0 ? error : put_text(fdt, "model", "What Xen makes for a PCI host bridge");
+    error = error != 0 ? error : put_memory(fdt, domain);
+    error = error != 0 ? error : put_interrupt_controller(fdt, domain);
+    error = error != 0 ? error : bridge_fdt_nodes(fdt, &domain->bridge, &context);
+    error = error != 0 ? error : fdt_end_node(fdt);
+    return error != 0 ? error : fdt_finish(fdt);
+}
+
+static void print_tree(const struct domain *domain, bool binary, struct report *report)
+{
+    static uint64_t tree[TREE_SIZE / sizeof(uint64_t)];
+    const int error = put_tree(tree, domain);
+
+    if (error != 0) {
+        report_write(report, REPORT_ERROR, domain->path, "the guest's tree cannot be made: %s", fdt_strerror(error));
+    } else if (binary) {
+        fwrite(tree, 1, fdt_totalsize(tree), stdout);
+    } else {
+        dts_print(stdout, tree);
+    }
+}
+
+static void print_domain(const struct domains *domains, const char *name, bool binary, struct report *report)
+{
+    const struct domain *domain = domains_find(domains, name);
+
+    if (domain == NULL) {
+        report_write(report, REPORT_ERROR, NULL, "there is no domain \"%.64s\"", name);
+    } else if (report->errors != 0) {
+        report_write(report, REPORT_ERROR, domain->path, "nothing is printed because of the errors above");
+    } else if (domain->property == NULL) {
+        report_write(report, REPORT_ERROR, domain->path, "the domain has no bridge (" BRIDGE_PROPERTY ")");
+    } else {
+        print_tree(domain, binary, report);
+    }
+}
+
+int command_node(int count, char **arguments)
+{
+    struct options options = {.usage = usage, .takes_format = true, .operands_min = 2, .operands_max = 2};
+    struct report report;
+    struct host_tree tree;
+    struct domains domains;
+    int status = EXIT_OK;
+
+    if (!options_read(&options, count, arguments, &status)) {
+        return status;
+    }
+    if (options_load(&options, arguments[options.operand], &report, &tree, &domains)) {
+        print_domain(&domains, arguments[options.operand + 1], options.binary, &report);
+        domains_finish(&domains);
+        host_tree_finish(&tree);
+    }
+    return options_exit_status(&report);
+}

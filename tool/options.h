@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Command-line options of the subcommands: all take the same few, and each says which. */
+#ifndef TOOL_OPTIONS_H
+#define TOOL_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "domain.h"
+
+struct options {
+    const char *usage;         /* IN: what --help prints */
+    bool takes_format;         /* IN: -O is an option of this subcommand */
+    int operands_min;          /* IN */
+    int operands_max;          /* IN */
+    unsigned int address_bits; /* OUT */
+    bool binary;               /* OUT: -O dtb */
+    int operand;               /* OUT: index of the first operand */
+};
+
+/* False when the subcommand has nothing more to do: it returns *status. */
+bool options_read(struct options *options, int count, char **arguments, int *status);
+
+/* Loads the tree and reads its domains. False when there is no tree; else the caller finishes both. */
+bool options_load(const struct options *options, const char *file, struct report *report, struct host_tree *tree,
+                  struct domains *domains);
+
+/* Flushes the standard output; the exit status, EXIT_PROBLEMS when the report has errors or nothing could be written. */
+int options_exit_status(const struct report *report);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Secondary PCI host bridges of a domain, emulated by ioreq servers.
+ *
+ * The hooks through which the rest of Xen uses arch/arm/ioreq-pci/. A domain
+ * without such a bridge pays one pointer test per trapped access.
+ */
+#ifndef __ASM_ARM_IOREQ_PCI_H__
+#define __ASM_ARM_IOREQ_PCI_H__
+
+#include <asm/mmio.h>
+
+struct dmop_args;
+struct domain;
+struct dt_device_node;
+struct kernel_info;
+struct meminfo;
+struct xen_domctl_createdomain;
+
+#ifdef CONFIG_IOREQ_PCI
+
+/*
+ * Handle a stage-2 fault on a window of one of the current domain's bridges:
+ * by the service area, by holding the domain, by an ioreq server, or else by
+ * the background. IO_UNHANDLED when the address is in no window.
+ */
+enum io_state ioreq_pci_access(struct cpu_user_regs *regs, struct vcpu *v,
+                               mmio_info_t *info);
+
+/* Device-model operations of bridge/dm_op.h. The caller checked privilege. */
+int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args);
+
+/* Domain destruction: first stop everything, then free the memory. */
+void ioreq_pci_relinquish(struct domain *d);
+void ioreq_pci_destroy(struct domain *d);
+
+/*
+ * While a dom0less domain is built, in this order:
+ *
+ * - before it is created: check the binding in its node and raise nr_spis to
+ *   what it needs. Not 0: a message was printed, do not create the domain.
+ * - once its memory is known: set its bridges up.
+ * - once its interrupt controller's node is written: check the windows and
+ *   interrupts against all that the domain has got and write the nodes.
+ */
+int ioreq_pci_check_node(const struct dt_device_node *node,
+                         struct xen_domctl_createdomain *config,
+                         unsigned int flags);
+int ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo,
+                   const struct dt_device_node *node);
+int ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo);
+
+/* Bytes of device tree that ioreq_pci_make_nodes() may write. */
+unsigned int ioreq_pci_fdt_size(const struct domain *d);
+
+/*
+ * Take the windows out of what would become the extended regions. @add puts a
+ * range into @ext_regions, or drops it when too little of it is left.
+ */
+typedef int ioreq_pci_add_region_t(unsigned long s, unsigned long e,
+                                   void *ext_regions);
+int ioreq_pci_trim_ext_regions(const struct domain *d,
+                               struct meminfo *ext_regions,
+                               ioreq_pci_add_region_t *add);
+
+#else /* !CONFIG_IOREQ_PCI */
+
+static inline enum io_state ioreq_pci_access(struct cpu_user_regs *regs,
+                                             struct vcpu *v,
+                                             mmio_info_t *info)
+{
+    return IO_UNHANDLED;
+}
+
+static inline int ioreq_pci_dm_op(struct domain *d,
+                                  const struct dmop_args *args)
+{
+    return -EOPNOTSUPP;
+}
+
+static inline void ioreq_pci_relinquish(struct domain *d) {}
+static inline void ioreq_pci_destroy(struct domain *d) {}
+
+static inline int ioreq_pci_check_node(const struct dt_device_node *node,
+                                       struct xen_domctl_createdomain *config,
+                                       unsigned int flags)
+{
+    return 0;
+}
+
+static inline int ioreq_pci_init(struct domain *d,
+                                 const struct kernel_info *kinfo,
+                                 const struct dt_device_node *node)
+{
+    return 0;
+}
+
+static inline int ioreq_pci_make_nodes(struct domain *d,
+                                       struct kernel_info *kinfo)
+{
+    return 0;
+}
+
+static inline unsigned int ioreq_pci_fdt_size(const struct domain *d)
+{
+    return 0;
+}
+
+static inline int ioreq_pci_trim_ext_regions(const struct domain *d,
+                                             struct meminfo *ext_regions,
+                                             ioreq_pci_add_region_t *add)
+{
+    return 0;
+}
+
+#endif /* CONFIG_IOREQ_PCI */
+
+#endif /* __ASM_ARM_IOREQ_PCI_H__ */
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * indent-tabs-mode: nil
+ * End:
+ */

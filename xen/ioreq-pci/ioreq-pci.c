@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Secondary PCI host bridges of a domain, at run time.
+ *
+ * An access to a window of a bridge is handled by the first of these that
+ * applies:
+ *
+ * - the service area: answered here at once;
+ * - the bridge asks for HOLD and waits for its first device model: the domain
+ *   is paused and its virtual time stands still, until the device model says
+ *   that the bus is ready or until the hold time is over. The instruction is
+ *   then run again, so nothing of the access need be remembered;
+ * - an ioreq server that claims the address;
+ * - the background: reads give all ones, writes are ignored. A guest never
+ *   takes a data abort because nobody backs a window.
+ */
+
+#include <xen/dm.h>
+#include <xen/guest_access.h>
+#include <xen/ioreq.h>
+#include <xen/nospec.h>
+#include <xen/sched.h>
+
+#include <asm/ioreq.h>
+#include <asm/traps.h>
+#include <asm/vtimer.h>
+
+#include "private.h"
+
+/* How often to look whether all vCPUs of a held domain are descheduled. */
+#define IOREQ_PCI_HOLD_POLL MILLISECS(1)
+
+static struct ioreq_pci_bridge *find_bridge(struct ioreq_pci *pci, paddr_t gpa)
+{
+    unsigned int i;
+
+    for ( i = 0; i < pci->nr_bridges; i++ )
+    {
+        const struct bridge *b = &pci->bridge[i].bridge;
+
+        if ( bridge_window_contains(&b->ecam, gpa) ||
+             bridge_window_contains(&b->memory, gpa) ||
+             bridge_window_contains(&b->prefetch, gpa) )
+            return &pci->bridge[i];
+    }
+
+    return NULL;
+}
+
+static uint32_t status_register(const struct ioreq_pci_bridge *b,
+                                unsigned int offset)
+{
+    switch ( offset )
+    {
+    case BRIDGE_STATUS_MAGIC:
+        return BRIDGE_STATUS_MAGIC_VALUE;
+
+    case BRIDGE_STATUS_VERSION:
+        return BRIDGE_STATUS_VERSION_VALUE;
+
+    case BRIDGE_STATUS_STATE:
+        return ACCESS_ONCE(b->state) == IOREQ_PCI_READY
+               ? BRIDGE_STATUS_STATE_READY : 0;
+
+    case BRIDGE_STATUS_GENERATION:
+        return ACCESS_ONCE(b->generation);
+
+    case BRIDGE_STATUS_FLAGS:
+        return b->bridge.flags;
+
+    default:
+        return 0;
+    }
+}
+
+/* The eight bytes from gpa on, as far as they are in one aligned doubleword. */
+static uint64_t service_read(const struct ioreq_pci_bridge *b, paddr_t gpa)
+{
+    unsigned int offset;
+    uint64_t data;
+
+    /* The GICv2m frame reads as zero: its driver is told all by properties. */
+    if ( gpa < bridge_status_base(&b->bridge) )
+        return 0;
+
+    offset = (gpa - bridge_status_base(&b->bridge)) & ~7UL;
+    data = status_register(b, offset) |
+           ((uint64_t)status_register(b, offset + 4) << 32);
+
+    return data >> ((gpa & 7) * 8);
+}
+
+static enum io_state complete(struct cpu_user_regs *regs,
+                              const mmio_info_t *info, uint64_t data)
+{
+    const struct hsr_dabt dabt = info->dabt;
+
+    /* Cache maintenance has no data, and its syndrome names no register. */
+    if ( info->dabt_instr.state == INSTR_CACHE || dabt.write )
+        return IO_HANDLED;
+
+    data &= ~0ULL >> (64 - (8U << dabt.size));
+    set_user_reg(regs, dabt.reg, sign_extend(dabt, data));
+
+    return IO_HANDLED;
+}
+
+/* Whether the access is to be run again once the domain is released. */
+static bool hold(struct domain *d, struct ioreq_pci *pci,
+                 struct ioreq_pci_bridge *b)
+{
+    bool waiting;
+
+    if ( likely(ACCESS_ONCE(b->state) != IOREQ_PCI_WAITING) ||
+         !(b->bridge.flags & BRIDGE_FLAG_HOLD) )
+        return false;
+
+    spin_lock(&pci->lock);
+
+    /* Look again: the device model may have become ready meanwhile. */
+    waiting = b->state == IOREQ_PCI_WAITING && !d->is_dying;
+
+    if ( waiting && !pci->held )
+    {
+        pci->held = b;
+        pci->hold_until = NOW() + MILLISECS(b->bridge.hold_ms);
+        domain_pause_nosync(d);
+        set_timer(&pci->hold_timer, NOW() + IOREQ_PCI_HOLD_POLL);
+    }
+
+    spin_unlock(&pci->lock);
+
+    return waiting;
+}
+
+static void release(struct domain *d, struct ioreq_pci *pci)
+{
+    ASSERT(spin_is_locked(&pci->lock));
+
+    stop_timer(&pci->hold_timer);
+
+    if ( pci->stopped_at )
+        domain_vtimer_resume(d, get_cycles() - pci->stopped_at);
+
+    pci->stopped_at = 0;
+    pci->held = NULL;
+    domain_unpause(d);
+}
+
+/*
+ * Time may be stopped only when no vCPU can look at it any more, or it would
+ * later go back. This cannot be waited for where the hold begins.
+ */
+static bool all_descheduled(const struct domain *d)
+{
+    const struct vcpu *v;
+
+    for_each_vcpu ( d, v )
+        if ( ACCESS_ONCE(v->is_running) )
+            return false;
+
+    /* Pairs with the barrier before is_running is cleared. */
+    smp_rmb();
+
+    return true;
+}
+
+static void hold_timer_expired(void *data)
+{
+    struct domain *d = data;
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
+
+    spin_lock(&pci->lock);
+
+    if ( !pci->held || d->is_dying )
+        /* Released or destroyed while this was on its way. */;
+    else if ( NOW() >= pci->hold_until )
+    {
+        printk(XENLOG_G_WARNING
+               "%pd: PCI bridge %u: no device model after %u ms, going on without\n",
+               d, (unsigned int)(pci->held - pci->bridge),
+               pci->held->bridge.hold_ms);
+        pci->held->state = IOREQ_PCI_ABSENT;
+        release(d, pci);
+    }
+    else if ( pci->stopped_at )
+        set_timer(&pci->hold_timer, pci->hold_until);
+    else if ( all_descheduled(d) )
+    {
+        pci->stopped_at = get_cycles();
+        domain_vtimer_stop(d);
+        set_timer(&pci->hold_timer, pci->hold_until);
+    }
+    else
+        set_timer(&pci->hold_timer, NOW() + IOREQ_PCI_HOLD_POLL);
+
+    spin_unlock(&pci->lock);
+}
+
+void ioreq_pci_hold_init(struct domain *d, struct ioreq_pci *pci)
+{
+    spin_lock_init(&pci->lock);
+    init_timer(&pci->hold_timer, hold_timer_expired, d, smp_processor_id());
+}
+
+enum io_state ioreq_pci_access(struct cpu_user_regs *regs, struct vcpu *v,
+                               mmio_info_t *info)
+{
+    struct ioreq_pci *pci = v->domain->arch.ioreq_pci;
+    struct ioreq_pci_bridge *b;
+    enum io_state rc;
+
+    if ( likely(!pci) )
+        return IO_UNHANDLED;
+
+    b = find_bridge(pci, info->gpa);
+    if ( !b )
+        return IO_UNHANDLED;
+
+    if ( info->gpa - bridge_service_base(&b->bridge) < BRIDGE_SERVICE_SIZE )
+        return complete(regs, info, service_read(b, info->gpa));
+
+    if ( hold(v->domain, pci, b) )
+        return IO_RETRY;
+
+    rc = try_fwd_ioserv(regs, v, info);
+    if ( rc == IO_HANDLED )
+        return handle_ioserv(regs, v);
+
+    return rc == IO_UNHANDLED ? complete(regs, info, ~0ULL) : rc;
+}
+
+static int describe(const struct ioreq_pci *pci, const struct dmop_args *args,
+                    struct bridge_dm_op_describe *op)
+{
+    const struct ioreq_pci_bridge *b = &pci->bridge[op->index];
+    unsigned int room = op->ram_banks, n = min(room, pci->nr_banks);
+
+    if ( op->pad )
+        return -EINVAL;
+
+    if ( room && (args->nr_bufs < 2 ||
+                  args->buf[1].size < n * sizeof(pci->bank[0])) )
+        return -EFAULT;
+
+    op->flags = b->bridge.flags;
+    op->ecam_base = b->bridge.ecam.base;
+    op->ecam_size = b->bridge.ecam.size;
+    op->memory_base = b->bridge.memory.base;
+    op->memory_size = b->bridge.memory.size;
+    op->prefetch_base = b->bridge.prefetch.base;
+    op->prefetch_size = b->bridge.prefetch.size;
+    op->interrupt_first = b->bridge.interrupt_first;
+    op->interrupt_count = b->bridge.interrupt_count;
+    op->state = b->state == IOREQ_PCI_READY ? BRIDGE_STATUS_STATE_READY : 0;
+    op->generation = b->generation;
+    op->ram_banks = pci->nr_banks;
+
+    if ( n && copy_to_guest_offset(args->buf[1].h, 0, (void *)pci->bank,
+                                   n * sizeof(pci->bank[0])) )
+        return -EFAULT;
+
+    return 0;
+}
+
+static int set_ready(struct domain *d, struct ioreq_pci *pci,
+                     const struct bridge_dm_op_ready *op)
+{
+    struct ioreq_pci_bridge *b = &pci->bridge[op->index];
+
+    if ( op->ready > 1 )
+        return -EINVAL;
+
+    spin_lock(&pci->lock);
+
+    if ( op->ready && b->state != IOREQ_PCI_READY )
+    {
+        b->generation++;
+        b->state = IOREQ_PCI_READY;
+        if ( pci->held == b )
+            release(d, pci);
+    }
+    else if ( !op->ready && b->state == IOREQ_PCI_READY )
+        b->state = IOREQ_PCI_ABSENT;
+
+    spin_unlock(&pci->lock);
+
+    return 0;
+}
+
+int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
+{
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
+    struct bridge_dm_op op;
+    uint32_t index;
+    int rc;
+
+    if ( args->nr_bufs < 1 || args->buf[0].size < sizeof(op) ||
+         copy_from_guest_offset((void *)&op, args->buf[0].h, 0, sizeof(op)) )
+        return -EFAULT;
+
+    if ( op.op != BRIDGE_DM_OP_DESCRIBE && op.op != BRIDGE_DM_OP_READY )
+        return -EOPNOTSUPP;
+
+    if ( op.pad )
+        return -EINVAL;
+
+    /* Every operation begins with the bridge's index. */
+    index = op.u.index;
+    if ( !pci || index >= pci->nr_bridges )
+        return -ENOENT;
+
+    op.u.index = array_index_nospec(index, pci->nr_bridges);
+
+    if ( op.op == BRIDGE_DM_OP_READY )
+        return set_ready(d, pci, &op.u.ready);
+
+    rc = describe(pci, args, &op.u.describe);
+    if ( !rc && copy_to_guest_offset(args->buf[0].h, 0, (void *)&op,
+                                     sizeof(op)) )
+        rc = -EFAULT;
+
+    return rc;
+}
+
+void ioreq_pci_relinquish(struct domain *d)
+{
+    if ( d->arch.ioreq_pci )
+        kill_timer(&d->arch.ioreq_pci->hold_timer);
+}
+
+void ioreq_pci_destroy(struct domain *d)
+{
+    ioreq_pci_relinquish(d);
+    XFREE(d->arch.ioreq_pci);
+}
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * indent-tabs-mode: nil
+ * End:
+ */
