@@ -18,6 +18,9 @@
 #define BRIDGE_DM_OP_FIRST    0x50434900u
 #define BRIDGE_DM_OP_DESCRIBE 0x50434901u
 #define BRIDGE_DM_OP_READY    0x50434902u
+#define BRIDGE_DM_OP_BIND     0x50434903u
+#define BRIDGE_DM_OP_UNBIND   0x50434904u
+#define BRIDGE_DM_OP_ADOPT    0x50434905u
 
 /* What the bridge is, so that a device model need not be told twice. */
 struct bridge_dm_op_describe {
@@ -46,10 +49,42 @@ struct bridge_dm_op_ram {
     uint64_t size;
 };
 
-/* Declares the bus of a bridge ready to be probed (a parked guest goes on), or, at a device model's end, not ready. */
+/*
+ * Declares the bus of a bridge ready to be probed (a parked guest goes on), or, at a device model's end, not ready. It
+ * also ceases to be ready when the server is destroyed. -ENOENT: no such ioreq server, -EPERM: not the caller's.
+ */
 struct bridge_dm_op_ready {
-    uint32_t index; /* IN */
-    uint32_t ready; /* IN: 0 or 1, else -EINVAL */
+    uint32_t index;  /* IN */
+    uint32_t server; /* IN: id of the ioreq server that answers for the bus */
+    uint32_t ready;  /* IN: 0 or 1, else -EINVAL */
+    uint32_t pad;
+};
+
+#define BRIDGE_DOORBELLS 64u /* a bridge has at most so many bound at once */
+
+/*
+ * Bind: from now on a guest's write of exactly `size` bytes to `address` sets the event channel pending and is done: no
+ * request, nobody waits. Whatever is written is lost. All that binds is undone when the claim around it is taken back or
+ * the server destroyed. Binding again what is bound (by a device model that was restarted) gives the same port.
+ * -EINVAL: size not 1, 2 or 4, or address not a multiple of it. -ENXIO: not inside the bridge's windows. -EPERM: not inside
+ * a memory range of the caller's server. -EEXIST: another server's. -ENOSPC: BRIDGE_DOORBELLS are bound.
+ * Unbind: -ENOENT: not bound by the server.
+ */
+struct bridge_dm_op_doorbell {
+    uint32_t index;   /* IN */
+    uint32_t server;  /* IN: id of the ioreq server that has claimed the address */
+    uint64_t address; /* IN: guest physical */
+    uint32_t size;    /* IN */
+    uint32_t port;    /* OUT of bind: the guest's port, to be bound by the caller to one of its own */
+};
+
+/*
+ * Adopt: the server of a device model that died, which then served the bridge, with its page, ports, claims and doorbells. The caller
+ * maps the page and binds the ports again. It has the hold time to do so. -ENOENT: there is none of the caller's domain.
+ */
+struct bridge_dm_op_adopt {
+    uint32_t index;  /* IN */
+    uint32_t server; /* OUT: id of the ioreq server */
 };
 
 struct bridge_dm_op {
@@ -59,6 +94,8 @@ struct bridge_dm_op {
         uint32_t index; /* every operation begins with it */
         struct bridge_dm_op_describe describe;
         struct bridge_dm_op_ready ready;
+        struct bridge_dm_op_doorbell doorbell;
+        struct bridge_dm_op_adopt adopt;
     } u;
 };
 

@@ -346,7 +346,7 @@ int platform_ready(struct platform *platform, bool ready)
 {
     struct bridge_dm_op op = {
         .op = BRIDGE_DM_OP_READY,
-        .u.ready = { .index = platform->bridge_index, .ready = ready },
+        .u.ready = { .index = platform->bridge_index, .server = platform->server, .ready = ready },
     };
     const int error = dm_op(platform, &op, NULL, 0);
 

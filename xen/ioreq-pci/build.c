@@ -149,6 +149,13 @@ int __init ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo,
 
     pci->bridge[0].bridge = bridge;
     pci->bridge[0].property = property;
+    pci->bridge[0].owner = xzalloc_array(uint8_t, bridge_buses(&bridge) << 8);
+    if ( !pci->bridge[0].owner )
+    {
+        xfree(pci);
+        return -ENOMEM;
+    }
+
     pci->nr_bridges = 1;
     pci->node = dt_node_full_name(node);
 
@@ -159,7 +166,7 @@ int __init ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo,
         pci->bank[i].size = kinfo->mem.bank[i].size;
     }
 
-    ioreq_pci_hold_init(d, pci);
+    ioreq_pci_init_run_time(d, pci);
     d->arch.ioreq_pci = pci;
 
     return 0;

@@ -30,7 +30,13 @@
 /* How often to look whether all vCPUs of a held domain are descheduled. */
 #define IOREQ_PCI_HOLD_POLL MILLISECS(1)
 
-static struct ioreq_pci_bridge *find_bridge(struct ioreq_pci *pci, paddr_t gpa)
+/*
+ * A server whose device model does not know how to say ready, such as QEMU's,
+ * counts as ready so long after the last range that it has mapped.
+ */
+#define IOREQ_PCI_SETTLE MILLISECS(2000)
+
+struct ioreq_pci_bridge *ioreq_pci_find(struct ioreq_pci *pci, paddr_t gpa)
 {
     unsigned int i;
 
@@ -197,10 +203,73 @@ static void hold_timer_expired(void *data)
     spin_unlock(&pci->lock);
 }
 
-void ioreq_pci_hold_init(struct domain *d, struct ioreq_pci *pci)
+void ioreq_pci_set_ready(struct domain *d, struct ioreq_pci_bridge *b,
+                         ioservid_t id, bool ready)
 {
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
+
+    spin_lock(&pci->lock);
+
+    b->settled = 0;
+
+    if ( ready )
+    {
+        if ( b->state != IOREQ_PCI_READY || b->server != id )
+            b->generation++;
+        b->server = id;
+        b->state = IOREQ_PCI_READY;
+        if ( pci->held == b )
+            release(d, pci);
+    }
+    else if ( b->state == IOREQ_PCI_READY && b->server == id )
+        b->state = IOREQ_PCI_ABSENT;
+
+    spin_unlock(&pci->lock);
+}
+
+void ioreq_pci_mapped(struct domain *d, ioservid_t id, uint64_t first)
+{
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
+    struct ioreq_pci_bridge *b = pci ? ioreq_pci_find(pci, first) : NULL;
+
+    if ( !b || b->state == IOREQ_PCI_READY )
+        return;
+
+    spin_lock(&pci->lock);
+
+    b->settling = id;
+    b->settled = NOW() + IOREQ_PCI_SETTLE;
+    set_timer(&pci->settle_timer, b->settled);
+
+    spin_unlock(&pci->lock);
+}
+
+static void settle_timer_expired(void *data)
+{
+    struct domain *d = data;
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
+    s_time_t now = NOW();
+    unsigned int i;
+
+    for ( i = 0; i < pci->nr_bridges; i++ )
+    {
+        struct ioreq_pci_bridge *b = &pci->bridge[i];
+        s_time_t settled = ACCESS_ONCE(b->settled);
+
+        if ( settled && settled <= now )
+            ioreq_pci_set_ready(d, b, b->settling, true);
+    }
+}
+
+void ioreq_pci_init_run_time(struct domain *d, struct ioreq_pci *pci)
+{
+    unsigned int cpu = smp_processor_id();
+
     spin_lock_init(&pci->lock);
-    init_timer(&pci->hold_timer, hold_timer_expired, d, smp_processor_id());
+    rwlock_init(&pci->doorbell_lock);
+    init_timer(&pci->hold_timer, hold_timer_expired, d, cpu);
+    init_timer(&pci->settle_timer, settle_timer_expired, d, cpu);
+    ioreq_pci_orphan_init(d, pci);
 }
 
 enum io_state ioreq_pci_access(struct cpu_user_regs *regs, struct vcpu *v,
@@ -213,7 +282,7 @@ enum io_state ioreq_pci_access(struct cpu_user_regs *regs, struct vcpu *v,
     if ( likely(!pci) )
         return IO_UNHANDLED;
 
-    b = find_bridge(pci, info->gpa);
+    b = ioreq_pci_find(pci, info->gpa);
     if ( !b )
         return IO_UNHANDLED;
 
@@ -223,6 +292,10 @@ enum io_state ioreq_pci_access(struct cpu_user_regs *regs, struct vcpu *v,
     if ( hold(v->domain, pci, b) )
         return IO_RETRY;
 
+    if ( info->dabt.valid && info->dabt.write &&
+         ioreq_pci_ring(v->domain, b, info->gpa, 1U << info->dabt.size) )
+        return IO_HANDLED;
+
     rc = try_fwd_ioserv(regs, v, info);
     if ( rc == IO_HANDLED )
         return handle_ioserv(regs, v);
@@ -230,10 +303,11 @@ enum io_state ioreq_pci_access(struct cpu_user_regs *regs, struct vcpu *v,
     return rc == IO_UNHANDLED ? complete(regs, info, ~0ULL) : rc;
 }
 
-static int describe(const struct ioreq_pci *pci, const struct dmop_args *args,
+static int describe(const struct ioreq_pci *pci,
+                    const struct ioreq_pci_bridge *b,
+                    const struct dmop_args *args,
                     struct bridge_dm_op_describe *op)
 {
-    const struct ioreq_pci_bridge *b = &pci->bridge[op->index];
     unsigned int room = op->ram_banks, n = min(room, pci->nr_banks);
 
     if ( op->pad )
@@ -263,59 +337,73 @@ static int describe(const struct ioreq_pci *pci, const struct dmop_args *args,
     return 0;
 }
 
-static int set_ready(struct domain *d, struct ioreq_pci *pci,
+static int set_ready(struct domain *d, struct ioreq_pci_bridge *b,
                      const struct bridge_dm_op_ready *op)
 {
-    struct ioreq_pci_bridge *b = &pci->bridge[op->index];
+    int rc;
 
-    if ( op->ready > 1 )
+    if ( op->ready > 1 || op->pad )
         return -EINVAL;
 
-    spin_lock(&pci->lock);
+    spin_lock_recursive(&d->ioreq_server.lock);
 
-    if ( op->ready && b->state != IOREQ_PCI_READY )
-    {
-        b->generation++;
-        b->state = IOREQ_PCI_READY;
-        if ( pci->held == b )
-            release(d, pci);
-    }
-    else if ( !op->ready && b->state == IOREQ_PCI_READY )
-        b->state = IOREQ_PCI_ABSENT;
+    rc = ioreq_pci_check_server(d, op->server);
+    if ( !rc )
+        ioreq_pci_set_ready(d, b, op->server, op->ready);
 
-    spin_unlock(&pci->lock);
+    spin_unlock_recursive(&d->ioreq_server.lock);
 
-    return 0;
+    return rc;
 }
 
 int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
+    struct ioreq_pci_bridge *b;
     struct bridge_dm_op op;
-    uint32_t index;
     int rc;
 
     if ( args->nr_bufs < 1 || args->buf[0].size < sizeof(op) ||
          copy_from_guest_offset((void *)&op, args->buf[0].h, 0, sizeof(op)) )
         return -EFAULT;
 
-    if ( op.op != BRIDGE_DM_OP_DESCRIBE && op.op != BRIDGE_DM_OP_READY )
-        return -EOPNOTSUPP;
-
     if ( op.pad )
         return -EINVAL;
 
     /* Every operation begins with the bridge's index. */
-    index = op.u.index;
-    if ( !pci || index >= pci->nr_bridges )
+    if ( !pci || op.u.index >= pci->nr_bridges )
         return -ENOENT;
 
-    op.u.index = array_index_nospec(index, pci->nr_bridges);
+    op.u.index = array_index_nospec(op.u.index, pci->nr_bridges);
+    b = &pci->bridge[op.u.index];
 
-    if ( op.op == BRIDGE_DM_OP_READY )
-        return set_ready(d, pci, &op.u.ready);
+    switch ( op.op )
+    {
+    case BRIDGE_DM_OP_DESCRIBE:
+        rc = describe(pci, b, args, &op.u.describe);
+        break;
 
-    rc = describe(pci, args, &op.u.describe);
+    case BRIDGE_DM_OP_READY:
+        rc = set_ready(d, b, &op.u.ready);
+        break;
+
+    case BRIDGE_DM_OP_BIND:
+        rc = ioreq_pci_bind(d, b, &op.u.doorbell);
+        break;
+
+    case BRIDGE_DM_OP_UNBIND:
+        rc = ioreq_pci_unbind(d, b, &op.u.doorbell);
+        break;
+
+    case BRIDGE_DM_OP_ADOPT:
+        rc = ioreq_pci_adopt(d, b, &op.u.adopt);
+        break;
+
+    default:
+        rc = -EOPNOTSUPP;
+        break;
+    }
+
     if ( !rc && copy_to_guest_offset(args->buf[0].h, 0, (void *)&op,
                                      sizeof(op)) )
         rc = -EFAULT;
@@ -325,13 +413,27 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
 
 void ioreq_pci_relinquish(struct domain *d)
 {
-    if ( d->arch.ioreq_pci )
-        kill_timer(&d->arch.ioreq_pci->hold_timer);
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
+
+    if ( !pci )
+        return;
+
+    kill_timer(&pci->hold_timer);
+    kill_timer(&pci->settle_timer);
+    kill_timer(&pci->orphan_timer);
+    tasklet_kill(&pci->orphan_tasklet);
 }
 
 void ioreq_pci_destroy(struct domain *d)
 {
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
+    unsigned int i;
+
     ioreq_pci_relinquish(d);
+
+    for ( i = 0; pci && i < pci->nr_bridges; i++ )
+        xfree(pci->bridge[i].owner);
+
     XFREE(d->arch.ioreq_pci);
 }
 
