@@ -8,7 +8,7 @@
  * rule that is broken is the one that is reported, in the order of the fields. Each rule is described for users in
  * docs/binding.md. Called by the hypervisor while it parses a domain's node at boot, and by the command-line tool.
  */
-#include "bridge.h"
+#include "binding.h"
 
 #define BELOW_4G 0x100000000ull
 
@@ -32,6 +32,9 @@ static const struct window_rule memory_rule = {
 static const struct window_rule prefetch_rule = {
     "prefetch_address", "prefetch_size", "", 0, ~0ull, BRIDGE_WINDOW_ALIGN
 };
+static const struct window_rule mmio_rule = {
+    "reg address", "reg size", "must be at least 0x1000 (a page)", 0x1000, ~0ull, 0x1000
+};
 
 /* Completes a diagnosis whose property is known. `expected` ends the sentence of `reason` unless it is 0. */
 static int refuse(struct bridge_diagnosis *diagnosis, enum bridge_diagnosis_kind kind, const char *field,
@@ -46,8 +49,7 @@ static int refuse(struct bridge_diagnosis *diagnosis, enum bridge_diagnosis_kind
     return -EINVAL;
 }
 
-/* The big-endian number of `cells` cells at *next, which moves behind it. */
-static uint64_t take_number(const uint8_t **next, unsigned int cells)
+uint64_t bridge_take_number(const uint8_t **next, unsigned int cells)
 {
     uint64_t number = 0;
     unsigned int i;
@@ -130,7 +132,8 @@ static int check_prefetch(const struct bridge_window *prefetch, unsigned int add
     return 0;
 }
 
-static int check_interrupts_and_flags(const struct bridge *bridge, struct bridge_diagnosis *diagnosis)
+static int check_interrupts(const struct bridge *bridge, uint32_t minimum, const char *too_few,
+                            struct bridge_diagnosis *diagnosis)
 {
     const uint32_t first = bridge->interrupt_first;
     const uint32_t count = bridge->interrupt_count;
@@ -139,17 +142,12 @@ static int check_interrupts_and_flags(const struct bridge *bridge, struct bridge
         return refuse(diagnosis, BRIDGE_DIAGNOSIS_COUNT, "irq_start", first,
                       "must be the absolute interrupt id of an SPI, 32 to 1019", 0);
     }
-    if (count < BRIDGE_INTX_COUNT) {
-        return refuse(diagnosis, BRIDGE_DIAGNOSIS_COUNT, "irq_how_many", count,
-                      "must be at least 4: INTA to INTD, then one for each MSI vector", 0);
+    if (count < minimum) {
+        return refuse(diagnosis, BRIDGE_DIAGNOSIS_COUNT, "irq_how_many", count, too_few, 0);
     }
     if (count > BRIDGE_INTERRUPT_LAST + 1u - first) {
         return refuse(diagnosis, BRIDGE_DIAGNOSIS_COUNT, "irq_how_many", count,
                       "the last SPI is 1019; from irq_start on there are", BRIDGE_INTERRUPT_LAST + 1u - first);
-    }
-    if ((bridge->flags & ~BRIDGE_FLAGS) != 0u) {
-        return refuse(diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags", bridge->flags,
-                      "reserved bits must be 0; bit 0 is GRANTS, bit 1 is HOLD, together", BRIDGE_FLAGS);
     }
     return 0;
 }
@@ -171,7 +169,7 @@ static int check_disjoint(const struct bridge *bridge, struct bridge_diagnosis *
     return error == 0 ? 0 : -EINVAL;
 }
 
-static int check_rules(const struct bridge *bridge, unsigned int address_bits, struct bridge_diagnosis *diagnosis)
+int bridge_check_rules(const struct bridge *bridge, unsigned int address_bits, struct bridge_diagnosis *diagnosis)
 {
     int error = check_window(&bridge->ecam, &ecam_rule, address_bits, diagnosis);
 
@@ -182,12 +180,30 @@ static int check_rules(const struct bridge *bridge, unsigned int address_bits, s
         error = check_prefetch(&bridge->prefetch, address_bits, diagnosis);
     }
     if (error == 0) {
-        error = check_interrupts_and_flags(bridge, diagnosis);
+        error = check_interrupts(bridge, BRIDGE_INTX_COUNT,
+                                 "must be at least 4: INTA to INTD, then one for each MSI vector", diagnosis);
+    }
+    if (error == 0 && (bridge->flags & ~BRIDGE_FLAGS) != 0u) {
+        error = refuse(diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags", bridge->flags,
+                       "reserved bits must be 0; bit 0 is GRANTS, bit 1 is HOLD, together", BRIDGE_FLAGS);
     }
     if (error == 0) {
         error = check_disjoint(bridge, diagnosis);
     }
     return error;
+}
+
+int bridge_check_mmio(const struct bridge *bridge, unsigned int address_bits, struct bridge_diagnosis *diagnosis)
+{
+    int error = check_window(&bridge->memory, &mmio_rule, address_bits, diagnosis);
+
+    if (error == 0 && bridge->prefetch.size != 0u) {
+        error = check_window(&bridge->prefetch, &mmio_rule, address_bits, diagnosis);
+    }
+    if (error == 0 && bridge->interrupt_count != 0u) {
+        error = check_interrupts(bridge, 1, "must be at least 1, or leave xen,irqs out", diagnosis);
+    }
+    return error == 0 ? check_disjoint(bridge, diagnosis) : error;
 }
 
 int bridge_choose_property(bool has_emulated, bool has_ioreq, const char **property,
@@ -217,22 +233,23 @@ int bridge_parse(const char *property, const void *value, size_t length, unsigne
     if (error != 0) {
         return error;
     }
-    bridge->ecam.base = take_number(&next, address_cells);
-    bridge->ecam.size = take_number(&next, size_cells);
-    bridge->memory.base = take_number(&next, address_cells);
-    bridge->memory.size = take_number(&next, size_cells);
-    bridge->prefetch.base = take_number(&next, address_cells);
-    bridge->prefetch.size = take_number(&next, size_cells);
-    bridge->interrupt_first = (uint32_t)take_number(&next, 1);
-    bridge->interrupt_count = (uint32_t)take_number(&next, 1);
-    bridge->flags = (uint32_t)take_number(&next, 1);
+    bridge->ecam.base = bridge_take_number(&next, address_cells);
+    bridge->ecam.size = bridge_take_number(&next, size_cells);
+    bridge->memory.base = bridge_take_number(&next, address_cells);
+    bridge->memory.size = bridge_take_number(&next, size_cells);
+    bridge->prefetch.base = bridge_take_number(&next, address_cells);
+    bridge->prefetch.size = bridge_take_number(&next, size_cells);
+    bridge->interrupt_first = (uint32_t)bridge_take_number(&next, 1);
+    bridge->interrupt_count = (uint32_t)bridge_take_number(&next, 1);
+    bridge->flags = (uint32_t)bridge_take_number(&next, 1);
+    bridge->backend = 0;
     bridge->hold_ms = (bridge->flags & BRIDGE_FLAG_HOLD) != 0u ? BRIDGE_HOLD_MS : 0u;
-    return check_rules(bridge, address_bits, diagnosis);
+    return bridge_check_rules(bridge, address_bits, diagnosis);
 }
 
 bool bridge_warning(const struct bridge *bridge, const char *property, struct bridge_diagnosis *diagnosis)
 {
-    if (bridge->memory.base < BELOW_4G) {
+    if (bridge->memory.base < BELOW_4G || bridge->ecam.size == 0u) {
         return false;
     }
     diagnosis->property = property;

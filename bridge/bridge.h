@@ -27,6 +27,10 @@
 #define BRIDGE_PROPERTY       "secondary-emulated-pci-host-bridge"
 #define BRIDGE_PROPERTY_IOREQ "secondary-ioreq-pci-host-bridge"
 
+/* The child nodes of a domain's node, by their compatible. */
+#define BRIDGE_COMPATIBLE      "xen,ioreq-pci-host-bridge"
+#define BRIDGE_COMPATIBLE_MMIO "xen,ioreq-mmio"
+
 #define BRIDGE_FLAG_GRANTS 0x1u /* DMA addresses are grant references of the guest */
 #define BRIDGE_FLAG_HOLD   0x2u /* park the guest at its first access until the bus is ready */
 #define BRIDGE_FLAGS       (BRIDGE_FLAG_GRANTS | BRIDGE_FLAG_HOLD)
@@ -66,6 +70,10 @@ struct bridge_window {
     uint64_t size; /* 0: there is no such window */
 };
 
+/*
+ * A host bridge, or, without ECAM, plain ranges whose nodes the user writes: these are then `memory` and `prefetch`, and there is
+ * no service area.
+ */
 struct bridge {
     struct bridge_window ecam;
     struct bridge_window memory;   /* non-prefetchable; its end is the service area */
@@ -74,6 +82,7 @@ struct bridge {
     uint32_t interrupt_count;      /* INTA..INTD, then MSI vectors */
     uint32_t flags;                /* BRIDGE_FLAG_* */
     uint32_t hold_ms;              /* with BRIDGE_FLAG_HOLD: how long at most */
+    uint32_t backend;              /* id of the domain that the device models run in */
 };
 
 /* How a diagnosis is worded. */
@@ -128,6 +137,26 @@ int bridge_parse(const char *property, const void *value, size_t length, unsigne
                  unsigned int size_cells, unsigned int address_bits, struct bridge *bridge,
                  struct bridge_diagnosis *diagnosis);
 
+/* A node of a device tree, as whoever has the tree lends it. */
+struct bridge_node {
+    const void *node;
+    /* A property's value and length; NULL when it is not there, else never NULL, be it empty. */
+    const void *(*property)(const void *node, const char *name, uint32_t *length);
+    unsigned int address_cells; /* of the node's parent */
+    unsigned int size_cells;
+};
+
+/*
+ * The bridge that a domain's node itself declares, under any of its spellings; *property is then the one that is to be named.
+ * -ENOENT: none. -EINVAL: refused, *diagnosis says why.
+ */
+int bridge_read(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge, const char **property,
+                struct bridge_diagnosis *diagnosis);
+
+/* The same for a child of a domain's node. -ENOENT: it is no bridge. */
+int bridge_read_child(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge,
+                      const char **property, struct bridge_diagnosis *diagnosis);
+
 /* True, with *diagnosis filled in, when the bridge is usable but not for everybody (memory window above 4 GiB). */
 bool bridge_warning(const struct bridge *bridge, const char *property, struct bridge_diagnosis *diagnosis);
 
@@ -152,6 +181,10 @@ int bridge_check_range(const struct bridge *bridge, const char *property, const 
 /* -EEXIST, with *diagnosis, when the bridge's interrupts overlap [first, first + count). */
 int bridge_check_interrupts(const struct bridge *bridge, const char *property, const char *name, uint32_t first,
                             uint32_t count, struct bridge_diagnosis *diagnosis);
+
+/* -EEXIST, with *diagnosis, when two bridges of a domain overlap in a window or an interrupt. */
+int bridge_check_bridge(const struct bridge *bridge, const char *property, const struct bridge *other,
+                        struct bridge_diagnosis *diagnosis);
 
 /* What Xen's guest memory layout (public/arch-arm.h) puts into a guest. */
 struct bridge_guest_layout {
@@ -181,7 +214,9 @@ int bridge_check_layout(const struct bridge *bridge, const char *property, const
  */
 static inline uint32_t bridge_spis_needed(const struct bridge *bridge)
 {
-    return bridge->interrupt_first + bridge->interrupt_count - BRIDGE_INTERRUPT_FIRST;
+    return bridge->interrupt_count != 0u
+               ? bridge->interrupt_first + bridge->interrupt_count - BRIDGE_INTERRUPT_FIRST
+               : 0u;
 }
 
 /* What the generated nodes refer to. */
@@ -190,7 +225,6 @@ struct bridge_fdt_context {
     uint32_t phandle_v2m;   /* given to the v2m frame; used only when there are MSI vectors */
     uint32_t phandle_iommu; /* given to the xen,grant-dma node; used only with BRIDGE_FLAG_GRANTS */
     uint32_t pci_domain;    /* linux,pci-domain, unique in the guest */
-    uint32_t backend;       /* with BRIDGE_FLAG_GRANTS: domain id of the device model */
 };
 
 /* No bridge's nodes take more than this many bytes of a flattened device tree, strings included. */
@@ -211,6 +245,11 @@ static inline bool bridge_window_contains(const struct bridge_window *window, ui
 static inline uint64_t bridge_service_base(const struct bridge *bridge)
 {
     return bridge->memory.base + bridge->memory.size - BRIDGE_SERVICE_SIZE;
+}
+
+static inline bool bridge_service_contains(const struct bridge *bridge, uint64_t address)
+{
+    return bridge->ecam.size != 0u && address - bridge_service_base(bridge) < BRIDGE_SERVICE_SIZE;
 }
 
 static inline uint64_t bridge_v2m_base(const struct bridge *bridge)

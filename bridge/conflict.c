@@ -113,13 +113,29 @@ int bridge_check_interrupts(const struct bridge *bridge, const char *property, c
 {
     const uint64_t last = (uint64_t)bridge->interrupt_first + bridge->interrupt_count - 1u;
 
-    if (count == 0u || !overlaps(bridge->interrupt_first, last, first, (uint64_t)first + count - 1u, property, name,
+    if (count == 0u || bridge->interrupt_count == 0u || !overlaps(bridge->interrupt_first, last, first, (uint64_t)first + count - 1u, property, name,
                                  diagnosis)) {
         return 0;
     }
     diagnosis->kind = BRIDGE_DIAGNOSIS_INTERRUPTS;
     diagnosis->field = "irq_start";
     return -EEXIST;
+}
+
+int bridge_check_bridge(const struct bridge *bridge, const char *property, const struct bridge *other,
+                        struct bridge_diagnosis *diagnosis)
+{
+    static const char name[] = "another bridge of the domain";
+    const struct bridge_window *const windows[] = {&other->ecam, &other->memory, &other->prefetch};
+    unsigned int i;
+    int error = 0;
+
+    for (i = 0; error == 0 && i < sizeof(windows) / sizeof(windows[0]); i++) {
+        error = bridge_check_range(bridge, property, name, windows[i]->base, windows[i]->size, diagnosis);
+    }
+    return error == 0 ? bridge_check_interrupts(bridge, property, name, other->interrupt_first, other->interrupt_count,
+                                                diagnosis)
+                      : error;
 }
 
 int bridge_check_layout(const struct bridge *bridge, const char *property, const struct bridge_guest_layout *layout,

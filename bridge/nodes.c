@@ -106,11 +106,14 @@ static void put_v2m_frame(struct writer *writer, const struct bridge *bridge, ui
     end_node(writer);
 }
 
-static void put_grant_dma(struct writer *writer, uint32_t phandle)
+static void put_grant_dma(struct writer *writer, const struct bridge_fdt_context *context)
 {
-    begin_node(writer, "iommu", "xen,grant-dma");
+    char name[sizeof("iommu-4294967295")];
+
+    (void)snprintf(name, sizeof(name), "iommu-%" PRIu32, context->pci_domain);
+    begin_node(writer, name, "xen,grant-dma");
     put_cell(writer, "#iommu-cells", 1);
-    put_cell(writer, "phandle", phandle);
+    put_cell(writer, "phandle", context->phandle_iommu);
     end_node(writer);
 }
 
@@ -166,9 +169,9 @@ static void put_interrupt_map(struct writer *writer, const struct bridge *bridge
 }
 
 /* With mask 0 every function of every bus maps as if it were 00:00.0: to the back end's domain id. */
-static void put_iommu_map(struct writer *writer, const struct bridge_fdt_context *context)
+static void put_iommu_map(struct writer *writer, const struct bridge *bridge, uint32_t phandle)
 {
-    uint32_t map[4] = {0, context->phandle_iommu, context->backend, 1};
+    uint32_t map[4] = {0, phandle, bridge->backend, 1};
 
     put_cells(writer, "iommu-map", map, 4);
     put_cell(writer, "iommu-map-mask", 0);
@@ -192,7 +195,7 @@ static void put_host_bridge(struct writer *writer, const struct bridge *bridge,
         put_cell(writer, "msi-parent", context->phandle_v2m);
     }
     if ((bridge->flags & BRIDGE_FLAG_GRANTS) != 0u) {
-        put_iommu_map(writer, context);
+        put_iommu_map(writer, bridge, context->phandle_iommu);
     }
     end_node(writer);
 }
@@ -201,6 +204,9 @@ int bridge_fdt_nodes(void *fdt, const struct bridge *bridge, const struct bridge
 {
     struct writer writer = {fdt, 0};
 
+    if (bridge->ecam.size == 0u) {
+        return 0;
+    }
     if (bridge_msi_count(bridge) != 0u) {
         put_v2m_frame(&writer, bridge, context->phandle_v2m);
     }
@@ -208,7 +214,7 @@ int bridge_fdt_nodes(void *fdt, const struct bridge *bridge, const struct bridge
                   BRIDGE_STATUS_SIZE);
     end_node(&writer);
     if ((bridge->flags & BRIDGE_FLAG_GRANTS) != 0u) {
-        put_grant_dma(&writer, context->phandle_iommu);
+        put_grant_dma(&writer, context);
     }
     put_host_bridge(&writer, bridge, context);
     return writer.error;

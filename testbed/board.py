@@ -49,6 +49,16 @@ class Failed(Exception):
     """A run that did not do what was expected; the text says what, and where the log is."""
 
 
+def compile_tree(text, blob):
+    """Device tree source to blob; the source is kept beside it."""
+    source = blob.with_suffix(".dts")
+    source.write_text(text)
+    done = subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", blob, source],
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(f"dtc refuses {source}: {done.stderr.strip()}")
+
+
 @dataclass
 class Domain:
     """A dom0less guest. Its domid is its place in Board.domains, from 1."""
@@ -58,6 +68,7 @@ class Domain:
     run: str = ""               # a script of tests/system/guest
     words: str = ""             # more for its command line: "sb.KEY=VALUE ..."
     properties: str = ""        # device tree source: more properties and nodes of its node
+    partial: str = ""           # device tree source: its partial device tree, for passthrough
     add: list = field(default_factory=list)     # (file on the host, path inside) for its initramfs
 
 
@@ -117,6 +128,15 @@ class Console:
         """Failed if a line matches."""
         if match := self.find(pattern):
             self._fail(f"unwanted: {match.string!r}")
+
+    def require_order(self, *patterns):
+        """Failed unless, for each pattern, its first line comes after that of the pattern before."""
+        at = -1
+        for pattern in patterns:
+            line = next((n for n, line in enumerate(self.lines) if re.search(pattern, str(line))), None)
+            if line is None or line <= at:
+                self._fail(f"{pattern!r} " + ("is nowhere" if line is None else "comes too early"))
+            at = line
 
     def _fail(self, what):
         raise Failed(f"{what} (console: {self.log})")
@@ -181,9 +201,12 @@ class Board:
         if domain.run:
             words.append(f"sb.run={domain.run}")
         arguments = " ".join(filter(None, words))
-        image = initramfs.kernel_directory(domain.kernel) / "Image"
+        files = [("kernel", initramfs.kernel_directory(domain.kernel) / "Image"), ("ramdisk", archive)]
+        if domain.partial:
+            files.append(("device-tree", self.directory / f"dom{number}.dtb"))
+            compile_tree(domain.partial, files[-1][1])
         nodes = []
-        for kind, file in (("kernel", image), ("ramdisk", archive)):
+        for kind, file in files:
             address, size = self._module(file)
             nodes.append(f'{kind}@{address:x} {{ compatible = "multiboot,{kind}", '
                          f'"multiboot,module"; reg = <0 {address:#x} 0 {size:#x}>;')
@@ -231,19 +254,15 @@ domU{number} {{
 {self.tree}
 """
 
-    def _prepare(self):
-        """Everything up to the command line of QEMU."""
+    def prepare(self):
+        """Writes what the board is made of (host.dtb...); returns the command line of QEMU."""
         if not self.xen.exists():
             raise Missing(f"no hypervisor in {self.xen}: run testbed/setup")
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._modules = {}
-        source, blob = self.directory / "host.dts", self.directory / "host.dtb"
-        source.write_text(self.device_tree())
-        done = subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", blob, source],
-                              capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Failed(f"dtc refuses {source}: {done.stderr.strip()}")
+        blob = self.directory / "host.dtb"
+        compile_tree(self.device_tree(), blob)
         command = self._machine() + ["-kernel", self.xen, "-dtb", blob]
         for file, (address, _) in self._modules.items():
             command += ["-device", f"loader,file={file},addr={address:#x},force-raw=on"]
@@ -255,7 +274,7 @@ domU{number} {{
         """Boots, and returns the Console once every pattern of `until` was seen (in any order;
         re.search over "who: text"). Raises Failed in any other case, such as a line that
         matches one of `unless` or of DISASTERS. follow: called with each Line as it comes."""
-        command = self._prepare()
+        command = self.prepare()
         self.console = Console(self.log)
         missing = [re.compile(pattern) for pattern in until]
         fatal = [re.compile(pattern) for pattern in (*unless, *DISASTERS)]

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The subcommands. Each gets its own arguments, its name being arguments[0], and returns the exit status of the process.
- * Results go to the standard output, what is wrong to the standard error.
+ * The subcommands. Each gets its own arguments, its name being arguments[0], and returns the exit status of the
+ * process. Results go to the standard output, what is wrong to the standard error.
  */
 #ifndef TOOL_COMMANDS_H
 #define TOOL_COMMANDS_H

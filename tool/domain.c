@@ -184,7 +184,7 @@ static bool read_enhanced(const struct host_tree_walk *walk)
     if (value == NULL) {
         return false;
     }
-    if (length == 0 || memchr(value, '\0', (size_t)length) == NULL) {
+    if (memchr(value, '\0', (size_t)length) == NULL) {
         return true;
     }
     return strcmp(value, "enabled") == 0 || strcmp(value, "no-xenstore") == 0;

@@ -4,7 +4,8 @@
  *
  * For every domain's node (compatible "xen,domain", child of /chosen) domains_read() makes a struct domain, with the
  * bridge as bridge/ reads it and the ranges that are occupied beside it, and checks one against the other (rules.h).
- * All faults go to the tree's report, in the words of bridge_diagnosis_format() where the hypervisor has the same check.
+ * All faults go to the tree's report, in the words of bridge_diagnosis_format() where the hypervisor has the same
+ * check.
  *
  * Xen numbers the domains from 1, in the order of the tree.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * See dts.h. A property's value has no type in a flattened tree: one that is a list of printable strings is printed as
- * such, any other as cells, in rows where a reader looks for entries (interrupt-map, ranges).
+ * such, any other as cells, in rows where a reader looks for entries (interrupt-map, ranges). Nodes that have a phandle
+ * get a label, and the properties that are known to refer to one use it.
  */
 #include "dts.h"
 
@@ -37,26 +38,68 @@ static void print_text(FILE *stream, const char *value, int length)
     }
 }
 
-static int row_cells(const char *name)
+/* How the cells of a property are read: `row` to an entry, of which cell `reference` is a phandle (-1: none is). */
+struct cell_format {
+    const char *name;
+    int row;
+    int reference;
+};
+
+static const struct cell_format formats[] = {
+    {"interrupt-map", 8, 4},
+    {"iommu-map", 4, 1},
+    {"msi-parent", 1, 0},
+    {"ranges", 7, -1},
+};
+
+static struct cell_format format_of(const char *name)
 {
-    if (strcmp(name, "interrupt-map") == 0) {
-        return 8;
+    const struct cell_format other = {name, INT32_MAX, -1};
+
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        if (strcmp(name, formats[i].name) == 0) {
+            return formats[i];
+        }
     }
-    return strcmp(name, "ranges") == 0 ? 7 : INT32_MAX;
+    return other;
 }
 
-static void print_cells(FILE *stream, const char *name, const fdt32_t *cells, int length, int depth)
+/* The node's name without its unit address, as a label may be spelled. */
+static void print_label(FILE *stream, const void *fdt, int node)
 {
-    const int row = row_cells(name);
+    for (const char *next = fdt_get_name(fdt, node, NULL); *next != '\0' && *next != '@'; next++) {
+        fputc(*next == '-' ? '_' : *next, stream);
+    }
+}
+
+static void print_reference(FILE *stream, const void *fdt, uint32_t phandle)
+{
+    const int node = fdt_node_offset_by_phandle(fdt, phandle);
+
+    if (node < 0) {
+        fprintf(stream, "0x%" PRIx32, phandle);
+    } else {
+        fputc('&', stream);
+        print_label(stream, fdt, node);
+    }
+}
+
+static void print_cells(FILE *stream, const void *fdt, const char *name, const fdt32_t *cells, int length, int depth)
+{
+    const struct cell_format format = format_of(name);
 
     fputc('<', stream);
     for (int i = 0; i < length / 4; i++) {
-        if (i > 0 && i % row == 0) {
+        if (i > 0 && i % format.row == 0) {
             fprintf(stream, ">,\n%*s<", (depth + 1) * 8, "");
         } else if (i > 0) {
             fputc(' ', stream);
         }
-        fprintf(stream, "0x%" PRIx32, fdt32_ld(cells + i));
+        if (i % format.row == format.reference) {
+            print_reference(stream, fdt, fdt32_ld(cells + i));
+        } else {
+            fprintf(stream, "0x%" PRIx32, fdt32_ld(cells + i));
+        }
     }
     fputc('>', stream);
 }
@@ -76,11 +119,25 @@ static void print_properties(FILE *stream, const void *fdt, int node, int depth)
             if (is_text(value, length)) {
                 print_text(stream, value, length);
             } else {
-                print_cells(stream, name, value, length, depth);
+                print_cells(stream, fdt, name, value, length, depth);
             }
         }
         fputs(";\n", stream);
     }
+}
+
+static void print_name(FILE *stream, const void *fdt, int node, int depth)
+{
+    fprintf(stream, "\n%*s", depth * 8, "");
+    if (node == 0) {
+        fputs("/ {\n", stream);
+        return;
+    }
+    if (fdt_get_phandle(fdt, node) != 0) {
+        print_label(stream, fdt, node);
+        fputs(": ", stream);
+    }
+    fprintf(stream, "%s {\n", fdt_get_name(fdt, node, NULL));
 }
 
 void dts_print(FILE *stream, const void *fdt)
@@ -93,7 +150,7 @@ void dts_print(FILE *stream, const void *fdt)
         for (; open > depth; open--) {
             fprintf(stream, "%*s};\n", (open - 1) * 8, "");
         }
-        fprintf(stream, "\n%*s%s {\n", depth * 8, "", node == 0 ? "/" : fdt_get_name(fdt, node, NULL));
+        print_name(stream, fdt, node, depth);
         open = depth + 1;
         print_properties(stream, fdt, node, depth + 1);
     }

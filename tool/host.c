@@ -10,7 +10,7 @@
 static const char *const gicv2_names[] = {"arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic", NULL};
 static const char *const gicv3_names[] = {"arm,gic-v3", NULL};
 
-/* The node of the console, or -1. Aliases are looked up here, once: libfdt would follow an alias of an alias for ever. */
+/* The node of the console, or -1. Aliases are looked up here, once: libfdt would follow one of itself for ever. */
 static int find_uart(const struct host_tree *tree)
 {
     const int chosen = fdt_path_offset(tree->fdt, "/chosen");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the hardware's part of a host device tree decides for guests: the version of their vGIC, which follows the host's,
- * and, for direct-mapped guests, where vGIC and UART are, namely where the hardware's are.
+ * What the hardware's part of a host device tree decides for guests: the version of their vGIC, which follows the
+ * host's, and, for direct-mapped guests, where vGIC and UART are, namely where the hardware's are.
  */
 #ifndef TOOL_HOST_H
 #define TOOL_HOST_H

@@ -77,23 +77,22 @@ static void collect(struct map *map, const struct domain *domain)
     qsort(map->lines, map->count, sizeof(map->lines[0]), compare_lines);
 }
 
-/* The largest unit of which the size is a whole number. */
 static void print_size(uint64_t first, uint64_t last)
 {
-    static const char *const units[] = {"B  ", "KiB", "MiB", "GiB", "TiB"};
-    uint64_t size = last - first + 1;
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double size = ((double)(last - first) + 1) / 1024;
     unsigned int unit = 0;
 
-    while (unit < 4 && size != 0 && size % 1024 == 0) {
+    while (unit < 5 && size >= 1024) {
         size /= 1024;
         unit++;
     }
-    printf("%8" PRIu64 " %s", size, units[unit]);
+    printf("%8.*f %s", size == (double)(uint64_t)size ? 0 : 1, size, units[unit]);
 }
 
 static void print_line(const struct line *line, char mark)
 {
-    printf("%c %#15" PRIx64 " - %#15" PRIx64 " ", mark, line->first, line->last);
+    printf("%c 0x%013" PRIx64 " - 0x%013" PRIx64 " ", mark, line->first, line->last);
     print_size(line->first, line->last);
     printf("  %s\n", line->name);
 }

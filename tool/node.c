@@ -3,8 +3,9 @@
  * sidebridge node: what Xen puts into a guest's device tree for its bridge.
  *
  * The bridge's nodes come from bridge/, as in the hypervisor. Around them stands what they refer to: the root, the
- * memory and the interrupt controller, with the numbers that Xen gives them, so that the result is a tree of its own that
- * dtc and dt-validate can read. The rest of the guest's tree is not shown; root's `compatible` and `model` are ours.
+ * memory and the interrupt controller, with the numbers that Xen gives them, so that the result is a tree of its own
+ * that dtc and dt-validate can read. The rest of the guest's tree is not shown; root's `compatible` and `model` are
+ * ours.
  */
 #define BRIDGE_WANTS_GUEST_LAYOUT
 #define BRIDGE_WANTS_LIBFDT
@@ -24,8 +25,8 @@
 static const char usage[] =
     "usage: sidebridge node [-O dts|dtb] [--address-bits N] FILE DOMAIN\n"
     "\n"
-    "Prints the device tree nodes that Xen makes for the bridge of a domain. FILE is a host device tree (.dtb; - is the\n"
-    "standard input), DOMAIN the name, path or number of a domain in it.\n"
+    "Prints the device tree nodes that Xen makes for the bridge of a domain. FILE is a host device tree (.dtb; - is\n"
+    "the standard input), DOMAIN the name, path or number of a domain in it.\n"
     "\n"
     "  -O FORMAT             dts, the source, or dtb (dts)\n"
     "  -a, --address-bits N  width of a guest's physical addresses, 32 to 52 (40)\n"

@@ -24,7 +24,7 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
 bool options_load(const struct options *options, const char *file, struct report *report, struct host_tree *tree,
                   struct domains *domains);
 
-/* Flushes the standard output; the exit status, EXIT_PROBLEMS when the report has errors or nothing could be written. */
+/* Flushes the standard output; EXIT_PROBLEMS when the report has errors or the output could not be written. */
 int options_exit_status(const struct report *report);
 
 #endif

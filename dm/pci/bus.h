@@ -15,7 +15,7 @@
 #define PCI_BUS_H
 
 #include "function.h"
-#include "platform.h"
+#include "platform/platform.h"
 
 #define PCI_BUS_DEVICES 32u
 

@@ -285,7 +285,7 @@ int platform_descriptor(const struct platform *platform)
 /* Answers the slot of one vCPU if it asks for something. */
 static int serve_vcpu(struct platform *platform, unsigned int vcpu, platform_access_fn *access, void *opaque)
 {
-    if (!platform_request_serve(&platform->page->vcpu_ioreq[vcpu], &platform->claims, access, opaque,
+    if (!platform_request_serve(&platform->page->vcpu_ioreq[vcpu], access, opaque,
                                 &platform->counters)) {
         return 0;
     }

@@ -40,14 +40,15 @@ void ioreq_pci_destroy(struct domain *d);
  * - before it is created: check the binding in its node and raise nr_spis to
  *   what it needs. Not 0: a message was printed, do not create the domain.
  * - once its memory is known: set its bridges up.
+ * - note which phandles and PCI domains its partial device tree uses.
  * - once its interrupt controller's node is written: check the windows and
  *   interrupts against all that the domain has got and write the nodes.
  */
 int ioreq_pci_check_node(const struct dt_device_node *node,
                          struct xen_domctl_createdomain *config,
                          unsigned int flags);
-int ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo,
-                   const struct dt_device_node *node);
+int ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo);
+int ioreq_pci_partial_tree(struct kernel_info *kinfo, const void *fdt);
 int ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo);
 
 /* Bytes of device tree that ioreq_pci_make_nodes() may write. */
@@ -89,8 +90,13 @@ static inline int ioreq_pci_check_node(const struct dt_device_node *node,
 }
 
 static inline int ioreq_pci_init(struct domain *d,
-                                 const struct kernel_info *kinfo,
-                                 const struct dt_device_node *node)
+                                 const struct kernel_info *kinfo)
+{
+    return 0;
+}
+
+static inline int ioreq_pci_partial_tree(struct kernel_info *kinfo,
+                                         const void *fdt)
 {
     return 0;
 }

@@ -19,44 +19,80 @@
 
 #include "private.h"
 
-/* Values of linux,pci-domain from here on are the bridges'. */
-#define IOREQ_PCI_LINUX_DOMAIN 0
+/* A bridge that the domain that is being built asks for. */
+struct binding {
+    struct bridge bridge;
+    const char *property;
+    const char *path;
+};
 
-static void __init report(const char *level, const char *node,
+/* Read before the domain is created, used up while it is constructed. */
+static struct binding __initdata bindings[IOREQ_PCI_BRIDGES];
+static unsigned int __initdata nr_bindings;
+
+static void __init report(const char *level, const char *path,
                           const struct bridge_diagnosis *diagnosis)
 {
     static char __initdata text[BRIDGE_DIAGNOSIS_MAX];
 
     bridge_diagnosis_format(diagnosis, text, sizeof(text));
-    printk("%s%s: %s\n", level, node, text);
+    printk("%s%s: %s\n", level, path, text);
 }
 
-/* -ENOENT: the node asks for no bridge. */
-static int __init parse(const struct dt_device_node *node,
-                        struct bridge *bridge, const char **property,
-                        struct bridge_diagnosis *diagnosis)
+static const void *__init get_property(const void *node, const char *name,
+                                       uint32_t *length)
 {
-    const void *value;
-    uint32_t len;
-    int rc;
+    const struct dt_property *property = dt_find_property(node, name, NULL);
 
-    rc = bridge_choose_property(dt_get_property(node, BRIDGE_PROPERTY, NULL),
-                                dt_get_property(node, BRIDGE_PROPERTY_IOREQ,
-                                                NULL),
-                                property, diagnosis);
+    if ( !property )
+        return NULL;
+
+    *length = property->length;
+
+    /* An empty property is there all the same. */
+    return property->value ?: "";
+}
+
+/* Adds what the node asks for, if anything. A child is read differently. */
+static int __init read_binding(const struct dt_device_node *node, bool child,
+                               struct bridge_diagnosis *diagnosis)
+{
+    const struct bridge_node source = {
+        .node = node,
+        .property = get_property,
+        .address_cells = dt_n_addr_cells(node),
+        .size_cells = dt_n_size_cells(node),
+    };
+    struct binding found = { .path = dt_node_full_name(node) };
+    int rc = (child ? bridge_read_child : bridge_read)(&source, p2m_ipa_bits,
+                                                       &found.bridge,
+                                                       &found.property,
+                                                       diagnosis);
+
+    if ( rc == -ENOENT )
+        return 0;
+
     if ( rc )
+    {
+        report(XENLOG_ERR, found.path, diagnosis);
         return rc;
+    }
 
-    value = dt_get_property(node, *property, &len);
+    if ( nr_bindings == ARRAY_SIZE(bindings) )
+    {
+        printk(XENLOG_ERR "%s: more than %u bridges\n", found.path,
+               IOREQ_PCI_BRIDGES);
+        return -ENOSPC;
+    }
 
-    return bridge_parse(*property, value, len, dt_n_addr_cells(node),
-                        dt_n_size_cells(node), p2m_ipa_bits, bridge,
-                        diagnosis);
+    bindings[nr_bindings++] = found;
+
+    return 0;
 }
 
 /* Where a domain that is not direct-mapped will have its RAM. */
 static int __init check_ram(const struct dt_device_node *node,
-                            const struct bridge *bridge, const char *property,
+                            const struct binding *binding,
                             struct bridge_diagnosis *diagnosis)
 {
     static const uint64_t __initconst bases[] = GUEST_RAM_BANK_BASES;
@@ -75,10 +111,49 @@ static int __init check_ram(const struct dt_device_node *node,
     {
         uint64_t size = MIN(left, sizes[i]);
 
-        rc = bridge_check_range(bridge, property, "guest RAM", bases[i], size,
-                                diagnosis);
+        rc = bridge_check_range(&binding->bridge, binding->property,
+                                "guest RAM", bases[i], size, diagnosis);
         left -= size;
     }
+
+    return rc;
+}
+
+/* Against what is known of the domain before it is there. */
+static int __init check_binding(const struct dt_device_node *node,
+                                const struct binding *binding,
+                                struct xen_domctl_createdomain *config,
+                                const struct bridge_guest_layout *layout,
+                                struct bridge_diagnosis *diagnosis)
+{
+    const struct bridge *bridge = &binding->bridge;
+    const struct binding *other;
+    int rc;
+
+    rc = bridge_check_enhanced(bridge, binding->property,
+                               dt_find_property(node, "xen,enhanced", NULL),
+                               diagnosis);
+    if ( !rc )
+        rc = bridge_check_layout(bridge, binding->property, layout, diagnosis);
+
+    if ( !rc && !layout->direct_mapped )
+        rc = check_ram(node, binding, diagnosis);
+
+    for ( other = bindings; !rc && other < binding; other++ )
+        rc = bridge_check_bridge(bridge, binding->property, &other->bridge,
+                                 diagnosis);
+
+    if ( !rc && dt_find_property(node, "nr_spis", NULL) )
+        rc = bridge_check_spis(bridge, binding->property, config->arch.nr_spis,
+                               diagnosis);
+    else if ( !rc )
+        config->arch.nr_spis = max(config->arch.nr_spis,
+                                   bridge_spis_needed(bridge));
+
+    if ( rc )
+        report(XENLOG_ERR, binding->path, diagnosis);
+    else if ( bridge_warning(bridge, binding->property, diagnosis) )
+        report(XENLOG_WARNING, binding->path, diagnosis);
 
     return rc;
 }
@@ -92,72 +167,41 @@ int __init ioreq_pci_check_node(const struct dt_device_node *node,
         .vpl011 = dt_property_read_bool(node, "vpl011"),
         .direct_mapped = flags & CDF_directmap,
     };
+    const struct dt_device_node *child;
     struct bridge_diagnosis diagnosis;
-    const char *property;
-    struct bridge bridge;
-    int rc = parse(node, &bridge, &property, &diagnosis);
+    unsigned int i;
+    int rc;
 
-    if ( rc == -ENOENT )
-        return 0;
+    nr_bindings = 0;
+    rc = read_binding(node, false, &diagnosis);
 
-    if ( !rc )
-        rc = bridge_check_enhanced(&bridge, property,
-                                   dt_get_property(node, "xen,enhanced", NULL),
-                                   &diagnosis);
+    for ( child = node->child; !rc && child; child = child->sibling )
+        rc = read_binding(child, true, &diagnosis);
 
-    if ( !rc )
-        rc = bridge_check_layout(&bridge, property, &layout, &diagnosis);
-
-    if ( !rc && !layout.direct_mapped )
-        rc = check_ram(node, &bridge, property, &diagnosis);
-
-    if ( !rc && dt_get_property(node, "nr_spis", NULL) )
-        rc = bridge_check_spis(&bridge, property, config->arch.nr_spis,
-                               &diagnosis);
-    else if ( !rc )
-        config->arch.nr_spis = max(config->arch.nr_spis,
-                                   bridge_spis_needed(&bridge));
+    for ( i = 0; !rc && i < nr_bindings; i++ )
+        rc = check_binding(node, &bindings[i], config, &layout, &diagnosis);
 
     if ( rc )
-    {
-        report(XENLOG_ERR, dt_node_full_name(node), &diagnosis);
         printk(XENLOG_ERR "%s: not started\n", dt_node_full_name(node));
-    }
-    else if ( bridge_warning(&bridge, property, &diagnosis) )
-        report(XENLOG_WARNING, dt_node_full_name(node), &diagnosis);
 
     return rc;
 }
 
-int __init ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo,
-                          const struct dt_device_node *node)
+int __init ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo)
 {
-    struct bridge_diagnosis diagnosis;
-    const char *property;
     struct ioreq_pci *pci;
-    struct bridge bridge;
     unsigned int i;
-    int rc = parse(node, &bridge, &property, &diagnosis);
 
-    /* ioreq_pci_check_node() has refused everything that is wrong. */
-    if ( rc )
-        return rc == -ENOENT ? 0 : rc;
+    if ( !nr_bindings )
+        return 0;
 
     pci = xzalloc_flex_struct(struct ioreq_pci, bank, kinfo->mem.nr_banks);
     if ( !pci )
         return -ENOMEM;
 
-    pci->bridge[0].bridge = bridge;
-    pci->bridge[0].property = property;
-    pci->bridge[0].owner = xzalloc_array(uint8_t, bridge_buses(&bridge) << 8);
-    if ( !pci->bridge[0].owner )
-    {
-        xfree(pci);
-        return -ENOMEM;
-    }
-
-    pci->nr_bridges = 1;
-    pci->node = dt_node_full_name(node);
+    /* From here on domain destruction frees what there is. */
+    ioreq_pci_init_run_time(d, pci);
+    d->arch.ioreq_pci = pci;
 
     pci->nr_banks = kinfo->mem.nr_banks;
     for ( i = 0; i < pci->nr_banks; i++ )
@@ -166,25 +210,38 @@ int __init ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo,
         pci->bank[i].size = kinfo->mem.bank[i].size;
     }
 
-    ioreq_pci_init_run_time(d, pci);
-    d->arch.ioreq_pci = pci;
+    for ( i = 0; i < nr_bindings; i++ )
+    {
+        struct ioreq_pci_bridge *b = &pci->bridge[i];
+
+        b->bridge = bindings[i].bridge;
+        b->owner = xzalloc_array(uint8_t, bridge_buses(&b->bridge) << 8);
+        if ( !b->owner )
+            return -ENOMEM;
+
+        pci->nr_bridges++;
+    }
 
     return 0;
 }
 
-static int __init check_banks(const struct bridge *bridge,
-                              const char *property, const char *name,
-                              const struct meminfo *mem,
-                              struct bridge_diagnosis *diagnosis)
+int __init ioreq_pci_partial_tree(struct kernel_info *kinfo, const void *fdt)
 {
-    unsigned int i;
-    int rc = 0;
+    int node, length;
 
-    for ( i = 0; !rc && i < mem->nr_banks; i++ )
-        rc = bridge_check_range(bridge, property, name, mem->bank[i].start,
-                                mem->bank[i].size, diagnosis);
+    for ( node = 0; node >= 0; node = fdt_next_node(fdt, node, NULL) )
+    {
+        const fdt32_t *cell = fdt_getprop(fdt, node, "linux,pci-domain",
+                                          &length);
 
-    return rc;
+        kinfo->phandle_last = max(kinfo->phandle_last,
+                                  fdt_get_phandle(fdt, node));
+        if ( cell && length == sizeof(*cell) )
+            kinfo->pci_domain_next = max(kinfo->pci_domain_next,
+                                         fdt32_to_cpu(*cell) + 1);
+    }
+
+    return node == -FDT_ERR_NOTFOUND ? 0 : node;
 }
 
 /* Whatever else is mapped, such as the registers of passed-through devices. */
@@ -239,34 +296,20 @@ static int __init check_interrupts(const struct domain *d,
 }
 
 /* Against all that the domain has been given by now. */
-static int __init check_domain(struct domain *d,
-                               const struct kernel_info *kinfo,
-                               const struct bridge *bridge,
+static int __init check_domain(struct domain *d, const struct bridge *bridge,
                                const char *property,
                                struct bridge_diagnosis *diagnosis)
 {
     const struct vmmio *vmmio = &d->arch.vmmio;
-    int i, rc;
+    int i, rc = 0;
 
-    rc = check_banks(bridge, property, "guest RAM", &kinfo->mem, diagnosis);
-    if ( rc )
-        return rc;
-
-    rc = check_banks(bridge, property, "static shared memory",
-                     &kinfo->shm_mem, diagnosis);
-    if ( rc )
-        return rc;
-
-    for ( i = 0; i < vmmio->num_entries; i++ )
-    {
+    for ( i = 0; !rc && i < vmmio->num_entries; i++ )
         rc = bridge_check_range(bridge, property, "a device emulated by Xen",
                                 vmmio->handlers[i].addr,
                                 vmmio->handlers[i].size, diagnosis);
-        if ( rc )
-            return rc;
-    }
 
-    rc = check_p2m(d, bridge, &bridge->ecam, property, diagnosis);
+    if ( !rc )
+        rc = check_p2m(d, bridge, &bridge->ecam, property, diagnosis);
     if ( !rc )
         rc = check_p2m(d, bridge, &bridge->memory, property, diagnosis);
     if ( !rc )
@@ -279,28 +322,25 @@ static int __init check_domain(struct domain *d,
 
 int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
 {
-    const struct ioreq_pci *pci = d->arch.ioreq_pci;
     struct bridge_diagnosis diagnosis;
     unsigned int i;
     int rc = 0;
 
-    for ( i = 0; pci && !rc && i < pci->nr_bridges; i++ )
+    for ( i = 0; !rc && i < nr_bindings; i++ )
     {
-        const struct bridge *bridge = &pci->bridge[i].bridge;
+        const struct binding *binding = &bindings[i];
         const struct bridge_fdt_context context = {
             .phandle_gic = kinfo->phandle_gic,
             .phandle_v2m = ++kinfo->phandle_last,
             .phandle_iommu = ++kinfo->phandle_last,
-            .pci_domain = IOREQ_PCI_LINUX_DOMAIN + i,
-            .backend = 0,
+            .pci_domain = kinfo->pci_domain_next++,
         };
 
-        rc = check_domain(d, kinfo, bridge, pci->bridge[i].property,
-                          &diagnosis);
+        rc = check_domain(d, &binding->bridge, binding->property, &diagnosis);
         if ( rc )
-            report(XENLOG_ERR, pci->node, &diagnosis);
+            report(XENLOG_ERR, binding->path, &diagnosis);
         else
-            rc = bridge_fdt_nodes(kinfo->fdt, bridge, &context);
+            rc = bridge_fdt_nodes(kinfo->fdt, &binding->bridge, &context);
     }
 
     return rc;

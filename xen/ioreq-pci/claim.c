@@ -194,7 +194,7 @@ int ioreq_pci_bind(struct domain *d, struct ioreq_pci_bridge *b,
 
     if ( ioreq_pci_find(pci, op->address) != b ||
          bridge_window_contains(&b->bridge.ecam, op->address) ||
-         op->address - bridge_service_base(&b->bridge) < BRIDGE_SERVICE_SIZE )
+         bridge_service_contains(&b->bridge, op->address) )
         return -ENXIO;
 
     /* Its claim must not go between the check and the binding. */

@@ -286,7 +286,7 @@ enum io_state ioreq_pci_access(struct cpu_user_regs *regs, struct vcpu *v,
     if ( !b )
         return IO_UNHANDLED;
 
-    if ( info->gpa - bridge_service_base(&b->bridge) < BRIDGE_SERVICE_SIZE )
+    if ( bridge_service_contains(&b->bridge, info->gpa) )
         return complete(regs, info, service_read(b, info->gpa));
 
     if ( hold(v->domain, pci, b) )

@@ -47,8 +47,6 @@ struct ioreq_pci_doorbell {
 
 struct ioreq_pci_bridge {
     struct bridge bridge;
-    /* As the binding spells it; constant text. */
-    const char *property;
 
     enum ioreq_pci_state state;
     uint32_t generation;
@@ -85,9 +83,6 @@ struct ioreq_pci {
     s_time_t orphan_until[MAX_NR_IOREQ_SERVERS];
     struct timer orphan_timer;
     struct tasklet orphan_tasklet;
-
-    /* Full name of the domain's node in the host device tree. */
-    const char *node;
 
     unsigned int nr_bridges;
     struct ioreq_pci_bridge bridge[IOREQ_PCI_BRIDGES];

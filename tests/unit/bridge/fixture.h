@@ -2,8 +2,8 @@
 /*
  * What the tests of bridge/ share: a good binding as fields, its encoding into cells, and the message of a refusal.
  *
- * A test takes good_fields(), spoils one of them and states the whole message. Cells are copied into an allocation of the
- * exact length, so that AddressSanitizer sees a read behind the property.
+ * A test takes good_fields(), spoils one of them and states the whole message. Cells are copied into an allocation of
+ * the exact length, so that AddressSanitizer sees a read behind the property.
  */
 #ifndef TESTS_UNIT_BRIDGE_FIXTURE_H
 #define TESTS_UNIT_BRIDGE_FIXTURE_H

@@ -2,6 +2,9 @@
 /* The property's rules: each one broken alone, with the whole message; each limit reached, and accepted. */
 #include "fixture.h"
 
+/* Of struct bridge, without the padding that follows its last field. */
+#define BRIDGE_BYTES (offsetof(struct bridge, backend) + sizeof(((struct bridge *)0)->backend))
+
 static void good_binding_is_read_field_by_field(void **state)
 {
     struct fields fields = good_fields();
@@ -36,7 +39,7 @@ static void every_combination_of_parent_cells_reads_the_same(void **state)
             fields.address_cells = address_cells;
             fields.size_cells = size_cells;
             bridge = accepted(&fields);
-            assert_memory_equal(&bridge, &expected, sizeof(bridge));
+            assert_memory_equal(&bridge, &expected, BRIDGE_BYTES);
         }
     }
 }
@@ -170,7 +173,7 @@ static void property_need_not_be_aligned_in_memory(void **state)
     next = put_number(next, fields.irq_how_many, 1);
     put_number(next, 0, 1);
     assert_int_equal(bridge_parse(BRIDGE_PROPERTY, storage + 1, 60, 2, 2, 40, &bridge, &diagnosis), 0);
-    assert_memory_equal(&bridge, &expected, sizeof(bridge));
+    assert_memory_equal(&bridge, &expected, BRIDGE_BYTES);
     free(storage);
 }
 

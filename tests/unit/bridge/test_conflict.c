@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A bridge against what is occupied: both parties named, neighbours accepted, the layout's entries there when they are. */
+/* A bridge against what is occupied: both parties named, neighbours accepted, the layout with what the guest has. */
 #include "fixture.h"
 
 static void range_overlap_names_both(void **state)

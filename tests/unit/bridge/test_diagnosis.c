@@ -48,7 +48,7 @@ static void longest_conflict_fits(void **state)
 static void longest_reasons_fit(void **state)
 {
     const struct bridge bridge = {
-        .memory = {~0ull, ~0ull}, .interrupt_first = 1019, .interrupt_count = 1, .flags = 3};
+        .ecam = {0, ~0ull}, .memory = {~0ull, ~0ull}, .interrupt_first = 1019, .interrupt_count = 1, .flags = 3};
     struct bridge_diagnosis diagnosis;
     const char *property;
 

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * See blk.h. A request is: header (16 bytes, device-readable, split over descriptors as the driver likes), data, and one
+ * status byte, the last that the device may write (5.2.6). There is one struct request for each descriptor head, so that every
+ * chain that can be in flight has its own.
+ *
+ *   request()  copies and judges the header, finds the status byte     -> begin_*()
+ *   begin_*()  starts the I/O, or gives the status at once
+ *   *_done()   goes on after a short transfer, or gives the status     -> finish()
+ */
+#include "blk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_ids.h>
+
+#include "virtio/copy.h"
+
+#define SECTOR        512u
+#define SEG_MAX       (BLK_QUEUE_SIZE - 2u) /* header and status take one descriptor each */
+#define SEGMENT_BYTES 0x100000u
+#define RANGE_SECTORS 0x400000u             /* 2 GiB a discard or write-zeroes request */
+#define PAGE_CACHE    4096u                 /* what a file is written in, whatever its length */
+
+struct request {
+    struct loop_request io; /* first: the loop gives this back */
+    struct blk *blk;
+    struct virtqueue_chain *chain;
+    uint8_t *status;        /* in guest memory */
+    struct iovec *vector;   /* what is still to be transferred */
+    unsigned int count;
+    uint64_t offset;        /* in the file */
+    uint64_t left;          /* bytes */
+    bool advisory;          /* a discard: not being able to is no error */
+};
+
+struct blk {
+    struct virtio_device device;
+    struct loop *loop;
+    int file;
+    bool read_only;
+    uint64_t sectors;
+    char id[VIRTIO_BLK_ID_BYTES];
+    struct virtio_blk_config config;
+    struct request request[BLK_QUEUE_SIZE];
+};
+
+static void finish(struct request *request, uint8_t status)
+{
+    /* The status is the last byte of what may be written, so all of it counts as written. */
+    const uint32_t written = (uint32_t)request->chain->writable_bytes + 1;
+
+    *(volatile uint8_t *)request->status = status;
+    virtio_device_complete(&request->blk->device, 0, request->chain, written);
+}
+
+static uint8_t status_of(int result)
+{
+    if (result == -EOPNOTSUPP) {
+        return VIRTIO_BLK_S_UNSUPP;
+    }
+    return (uint8_t)(result < 0 ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
+}
+
+/* Drops `bytes`, of which there are as many, at the front of the vectors. */
+static void drop(struct request *request, uint64_t bytes)
+{
+    while (request->count > 0 && bytes >= request->vector->iov_len) {
+        bytes -= request->vector->iov_len;
+        request->vector++;
+        request->count--;
+    }
+    if (bytes > 0) {
+        request->vector->iov_base = (char *)request->vector->iov_base + bytes;
+        request->vector->iov_len -= bytes;
+    }
+}
+
+static void read_done(struct loop_request *io, int result);
+static void write_done(struct loop_request *io, int result);
+
+static void start_read(struct request *request)
+{
+    loop_read(request->blk->loop, &request->io, request->blk->file, request->vector, request->count, request->offset,
+              read_done);
+}
+
+/* 5.2.6.2: without FLUSH the driver has no way to ask for durability, so each write is durable. */
+static void start_write(struct request *request)
+{
+    const bool durable = !virtio_device_has(&request->blk->device, VIRTIO_BLK_F_FLUSH);
+
+    loop_write(request->blk->loop, &request->io, request->blk->file, request->vector, request->count, request->offset,
+               durable, write_done);
+}
+
+/* Whether the transfer has ended, well or not: then it is finished. Nothing transferred is the end of a file that shrank. */
+static bool transfer_ended(struct request *request, int result)
+{
+    if (result == -EINTR || result == -EAGAIN) {
+        return false;
+    }
+    if (result <= 0 || (uint64_t)result > request->left) {
+        finish(request, VIRTIO_BLK_S_IOERR);
+        return true;
+    }
+    drop(request, (uint64_t)result);
+    request->offset += (uint64_t)result;
+    request->left -= (uint64_t)result;
+    if (request->left == 0) {
+        finish(request, VIRTIO_BLK_S_OK);
+    }
+    return request->left == 0;
+}
+
+static void read_done(struct loop_request *io, int result)
+{
+    struct request *request = (struct request *)(void *)io;
+
+    if (!transfer_ended(request, result)) {
+        start_read(request);
+    }
+}
+
+static void write_done(struct loop_request *io, int result)
+{
+    struct request *request = (struct request *)(void *)io;
+
+    if (!transfer_ended(request, result)) {
+        start_write(request);
+    }
+}
+
+static void plain_done(struct loop_request *io, int result)
+{
+    struct request *request = (struct request *)(void *)io;
+
+    if (request->advisory && result == -EOPNOTSUPP) {
+        result = 0;
+    }
+    finish(request, status_of(result));
+}
+
+static bool beyond_end(const struct blk *blk, uint64_t sector, uint64_t count)
+{
+    return count > blk->sectors || sector > blk->sectors - count;
+}
+
+/* IN and OUT: the data must be whole sectors, all of them there. */
+static void begin_transfer(struct request *request, uint64_t sector, uint64_t bytes, bool write)
+{
+    struct blk *blk = request->blk;
+
+    if (bytes % SECTOR != 0 || beyond_end(blk, sector, bytes / SECTOR) || (write && blk->read_only)) {
+        finish(request, VIRTIO_BLK_S_IOERR);
+        return;
+    }
+    if (bytes == 0) {
+        finish(request, VIRTIO_BLK_S_OK);
+        return;
+    }
+    request->offset = sector * SECTOR;
+    request->left = bytes;
+    if (write) {
+        start_write(request);
+    } else {
+        start_read(request);
+    }
+}
+
+/* Copies `size` readable bytes out of the chain and drops them; there are as many. */
+static void take(struct request *request, void *to, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        const size_t left = size - done;
+        const size_t part = request->vector->iov_len < left ? request->vector->iov_len : left;
+
+        virtio_copy_in((char *)to + done, request->vector->iov_base, part);
+        done += part;
+        drop(request, part);
+    }
+    request->chain->readable_bytes -= size;
+}
+
+/* DISCARD and WRITE_ZEROES (5.2.6.2): exactly one range, since that is what the configuration says. */
+static void begin_range(struct request *request, bool zeroes)
+{
+    struct blk *blk = request->blk;
+    struct virtio_blk_discard_write_zeroes range;
+    uint32_t known_flags = zeroes ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
+    int mode = FALLOC_FL_KEEP_SIZE;
+
+    if (blk->read_only || request->chain->readable_bytes != sizeof(range)) {
+        finish(request, VIRTIO_BLK_S_IOERR);
+        return;
+    }
+    take(request, &range, sizeof(range));
+    if (range.flags & ~known_flags) {
+        finish(request, VIRTIO_BLK_S_UNSUPP);
+        return;
+    }
+    if (range.num_sectors > RANGE_SECTORS || beyond_end(blk, range.sector, range.num_sectors)) {
+        finish(request, VIRTIO_BLK_S_IOERR);
+        return;
+    }
+    if (range.num_sectors == 0) {
+        finish(request, VIRTIO_BLK_S_OK);
+        return;
+    }
+    /* Zeroes that may not be unmapped must keep their space, which a hole does not. */
+    mode |= zeroes && !(range.flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP) ? FALLOC_FL_ZERO_RANGE
+                                                                           : FALLOC_FL_PUNCH_HOLE;
+    request->advisory = !zeroes;
+    loop_allocate(blk->loop, &request->io, blk->file, mode, range.sector * SECTOR,
+                  (uint64_t)range.num_sectors * SECTOR, plain_done);
+}
+
+static void begin_flush(struct request *request)
+{
+    if (!virtio_device_has(&request->blk->device, VIRTIO_BLK_F_FLUSH)) {
+        finish(request, VIRTIO_BLK_S_UNSUPP);
+        return;
+    }
+    loop_sync(request->blk->loop, &request->io, request->blk->file, plain_done);
+}
+
+/* As much of the id as there is room for. */
+static void give_id(struct request *request)
+{
+    size_t done = 0;
+
+    for (unsigned int i = 0; i < request->count && done < VIRTIO_BLK_ID_BYTES; i++) {
+        const size_t left = VIRTIO_BLK_ID_BYTES - done;
+        const size_t part = request->vector[i].iov_len < left ? request->vector[i].iov_len : left;
+
+        memcpy(request->vector[i].iov_base, request->blk->id + done, part);
+        done += part;
+    }
+    finish(request, VIRTIO_BLK_S_OK);
+}
+
+/* Takes the status byte off the end of the writable part; false when there is none, or it is not RAM. */
+static bool find_status(struct request *request)
+{
+    struct virtqueue_chain *chain = request->chain;
+    struct iovec *last;
+
+    if (chain->writable == 0) {
+        return false;
+    }
+    last = &chain->vector[chain->readable + chain->writable - 1];
+    if (!last->iov_base) {
+        return false;
+    }
+    chain->writable_bytes--;
+    last->iov_len--;
+    request->status = (uint8_t *)last->iov_base + last->iov_len;
+    if (last->iov_len == 0) {
+        chain->writable--;
+    }
+    return true;
+}
+
+/* The readable or the writable part of the chain becomes the request's vectors. */
+static void select_vectors(struct request *request, bool writable)
+{
+    struct virtqueue_chain *chain = request->chain;
+
+    request->vector = writable ? chain->vector + chain->readable : chain->vector;
+    request->count = writable ? chain->writable : chain->readable;
+}
+
+static void begin(struct request *request)
+{
+    struct virtqueue_chain *chain = request->chain;
+    struct virtio_blk_outhdr header;
+
+    select_vectors(request, false);
+    take(request, &header, sizeof(header));
+
+    switch (header.type) {
+    case VIRTIO_BLK_T_IN:
+        select_vectors(request, true);
+        begin_transfer(request, header.sector, chain->writable_bytes, false);
+        break;
+    case VIRTIO_BLK_T_OUT:
+        begin_transfer(request, header.sector, chain->readable_bytes, true);
+        break;
+    case VIRTIO_BLK_T_FLUSH:
+        begin_flush(request);
+        break;
+    case VIRTIO_BLK_T_GET_ID:
+        select_vectors(request, true);
+        give_id(request);
+        break;
+    case VIRTIO_BLK_T_DISCARD:
+        begin_range(request, false);
+        break;
+    case VIRTIO_BLK_T_WRITE_ZEROES:
+        begin_range(request, true);
+        break;
+    default:
+        finish(request, VIRTIO_BLK_S_UNSUPP);
+        break;
+    }
+}
+
+static void request(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain)
+{
+    /* The device is the disk's first member. */
+    struct blk *blk = (struct blk *)(void *)device;
+    struct request *request = &blk->request[chain->head];
+
+    *request = (struct request){ .blk = blk, .chain = chain };
+    if (!find_status(request)) {
+        virtio_device_complete(device, queue, chain, 0);
+    } else if (chain->unresolved || chain->readable_bytes < sizeof(struct virtio_blk_outhdr)) {
+        finish(request, VIRTIO_BLK_S_IOERR);
+    } else {
+        begin(request);
+    }
+}
+
+static const struct virtio_device_operations operations = { .request = request };
+
+/* Size and block sizes of what was opened. */
+static int measure(struct blk *blk, uint64_t *bytes, unsigned int *logical, unsigned int *physical)
+{
+    struct stat about;
+
+    if (fstat(blk->file, &about)) {
+        return -errno;
+    }
+    if (S_ISBLK(about.st_mode)) {
+        if (ioctl(blk->file, BLKGETSIZE64, bytes) || ioctl(blk->file, BLKSSZGET, logical) ||
+            ioctl(blk->file, BLKPBSZGET, physical)) {
+            return -errno;
+        }
+        return 0;
+    }
+    if (!S_ISREG(about.st_mode)) {
+        return -EINVAL;
+    }
+    *bytes = (uint64_t)about.st_size;
+    *logical = SECTOR;
+    *physical = PAGE_CACHE;
+    return 0;
+}
+
+static void fill_config(struct blk *blk, unsigned int logical, unsigned int physical)
+{
+    blk->config = (struct virtio_blk_config){
+        .capacity = blk->sectors,
+        .size_max = SEGMENT_BYTES,
+        .seg_max = SEG_MAX,
+        .blk_size = logical,
+        .max_discard_sectors = RANGE_SECTORS,
+        .max_discard_seg = 1,
+        .discard_sector_alignment = logical / SECTOR,
+        .max_write_zeroes_sectors = RANGE_SECTORS,
+        .max_write_zeroes_seg = 1,
+        .write_zeroes_may_unmap = 1,
+    };
+    while (logical << blk->config.physical_block_exp < physical) {
+        blk->config.physical_block_exp++;
+    }
+    blk->device.config = &blk->config;
+    blk->device.config_size = sizeof(blk->config);
+}
+
+static uint64_t features(const struct blk *blk)
+{
+    const uint64_t always = 1ull << VIRTIO_BLK_F_SIZE_MAX | 1ull << VIRTIO_BLK_F_SEG_MAX |
+                            1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_TOPOLOGY | 1ull << VIRTIO_BLK_F_FLUSH;
+
+    return always | (blk->read_only ? 1ull << VIRTIO_BLK_F_RO
+                                    : 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES);
+}
+
+static int open_file(struct blk *blk, const struct blk_options *options, unsigned int *logical, unsigned int *physical,
+                     const char **error)
+{
+    uint64_t bytes = 0;
+    int result;
+
+    blk->read_only = options->read_only;
+    blk->file = open(options->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+    if (blk->file < 0) {
+        *error = "cannot be opened";
+        return -errno;
+    }
+    result = measure(blk, &bytes, logical, physical);
+    if (result || bytes < SECTOR) {
+        *error = result == -EINVAL ? "neither a regular file nor a block device"
+                 : result          ? "its size cannot be found out"
+                                   : "smaller than one sector of 512 bytes";
+        return result ? result : -EINVAL;
+    }
+    if (flock(blk->file, (options->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
+        *error = errno == EWOULDBLOCK ? "in use by another device model" : "cannot be locked";
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    }
+    blk->sectors = bytes / SECTOR;
+    return 0;
+}
+
+static void set_id(struct blk *blk, const struct blk_options *options)
+{
+    const char *slash = strrchr(options->path, '/');
+    const char *id = options->id ? options->id : slash ? slash + 1 : options->path;
+
+    memcpy(blk->id, id, strnlen(id, sizeof(blk->id)));
+}
+
+int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, const struct blk_options *options,
+               const char **error)
+{
+    struct blk *created = calloc(1, sizeof(*created));
+    unsigned int logical = SECTOR, physical = SECTOR;
+    int result;
+
+    *error = "out of memory";
+    if (!created) {
+        return -ENOMEM;
+    }
+    created->loop = loop;
+    result = open_file(created, options, &logical, &physical, error);
+    if (!result) {
+        result = virtio_device_init(&created->device, VIRTIO_ID_BLOCK, &operations, loop, platform, 1, BLK_QUEUE_SIZE,
+                                    features(created));
+    }
+    if (result) {
+        blk_destroy(created);
+        return result;
+    }
+    fill_config(created, logical, physical);
+    set_id(created, options);
+    *blk = created;
+    return 0;
+}
+
+void blk_destroy(struct blk *blk)
+{
+    if (!blk) {
+        return;
+    }
+    virtio_device_finish(&blk->device);
+    if (blk->file >= 0) {
+        (void)close(blk->file);
+    }
+    free(blk);
+}
+
+struct virtio_device *blk_device(struct blk *blk)
+{
+    return &blk->device;
+}
+
+int blk_sync(struct blk *blk)
+{
+    return !blk->read_only && fsync(blk->file) ? -errno : 0;
+}

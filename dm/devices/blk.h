@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio-blk (virtio 1.2, section 5.2) on a regular file or a block device of the host.
+ *
+ * Requests go to the event loop as they come and end in any order. Data move between the file and guest memory without a
+ * stop in between; they go through the host's page cache, since memory of another Xen domain cannot be the target of direct I/O.
+ * What has been reported as written is on stable storage after a FLUSH, or at once if the driver did not negotiate it.
+ *
+ * Whatever goes wrong with the file is VIRTIO_BLK_S_IOERR for the request that met it, and for no other.
+ */
+#ifndef DEVICES_BLK_H
+#define DEVICES_BLK_H
+
+#include <stdbool.h>
+
+#include "virtio/device.h"
+
+#define BLK_CLASS      0x018000u /* PCI: mass storage, other */
+#define BLK_QUEUE_SIZE 256u
+
+struct blk;
+
+struct blk_options {
+    const char *path;
+    const char *id; /* what GET_ID answers, cut after 20 bytes; NULL: the end of the path */
+    bool read_only;
+};
+
+/*
+ * Opens the file and locks it (flock; shared when read only) against other device models. On failure *error is a sentence
+ * for the user (static storage); the result says why: as open(2), -EBUSY somebody else has it, -EINVAL neither file nor block
+ * device or less than a sector.
+ */
+int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, const struct blk_options *options,
+               const char **error);
+
+/* Nothing is in flight. NULL is allowed. */
+void blk_destroy(struct blk *blk);
+
+/* What the transport is given. Borrowed. */
+struct virtio_device *blk_device(struct blk *blk);
+
+/* Waits until what was written is on stable storage. */
+int blk_sync(struct blk *blk);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sidebridge-dm: the command line, signals and exit codes. See docs/sidebridge-dm.1.scd.
+ *
+ * Exit codes: 0 stopped by a signal or because the guest is gone; 1 something failed, one line on standard error says what;
+ * 2 the command line is wrong.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "model.h"
+
+#define NAME "sidebridge-dm"
+
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+};
+
+enum option_letter {
+    OPTION_DOMAIN = 'd',
+    OPTION_BRIDGE = 'b',
+    OPTION_BLK = 'k',
+    OPTION_NO_MSIX = 'm',
+    OPTION_VERBOSE = 'v',
+    OPTION_HELP = 'h',
+    OPTION_VERSION = 'V',
+};
+
+struct command_line {
+    struct model_options model;
+    bool has_domain;
+    bool verbose;
+};
+
+static const struct option long_options[] = {
+    { "domain", required_argument, NULL, OPTION_DOMAIN },
+    { "bridge", required_argument, NULL, OPTION_BRIDGE },
+    { "blk", required_argument, NULL, OPTION_BLK },
+    { "no-msix", no_argument, NULL, OPTION_NO_MSIX },
+    { "verbose", no_argument, NULL, OPTION_VERBOSE },
+    { "help", no_argument, NULL, OPTION_HELP },
+    { "version", no_argument, NULL, OPTION_VERSION },
+    { 0 },
+};
+
+static void print_help(FILE *to)
+{
+    (void)fputs("Usage: " NAME " --domain N [OPTION]... --blk FILE[,readonly][,id=ID]...\n"
+                "Gives a Xen guest virtio devices behind its secondary PCI host bridge.\n"
+                "\n"
+                "  --domain N     the guest's domain id\n"
+                "  --bridge N     which of the guest's bridges, from 0 (default: 0)\n"
+                "  --blk FILE[,readonly][,id=ID]\n"
+                "                 a disk: a file or a block device (a comma in FILE is written twice);\n"
+                "                 the first is PCI device 1, the next 2, ...\n"
+                "  --no-msix      interrupts by INTx only\n"
+                "  --verbose      say more, and print counters at the end\n"
+                "  --help         this text\n"
+                "  --version      the version\n",
+                to);
+}
+
+static int usage_error(const char *what, const char *value)
+{
+    (void)fprintf(stderr, NAME ": %s: '%s' (try --help)\n", what, value);
+    return EXIT_USAGE;
+}
+
+static bool parse_number(const char *text, unsigned int limit, unsigned int *number)
+{
+    char *end;
+    unsigned long value;
+
+    if (*text < '0' || *text > '9') {
+        return false;
+    }
+    errno = 0;
+    value = strtoul(text, &end, 0);
+    if (errno || *end != '\0' || value > limit) {
+        return false;
+    }
+    *number = (unsigned int)value;
+    return true;
+}
+
+/* Cuts *rest at its first single comma, in place; a double comma becomes one. Returns the part before; *rest is NULL at the end. */
+static char *cut(char **rest)
+{
+    char *const start = *rest;
+    char *to = start;
+    char *from = start;
+
+    for (; *from != '\0'; from++) {
+        if (*from == ',' && *++from != ',') {
+            *to = '\0';
+            *rest = from;
+            return start;
+        }
+        *to++ = *from;
+    }
+    *to = '\0';
+    *rest = NULL;
+    return start;
+}
+
+static int parse_blk(struct command_line *line, char *argument)
+{
+    struct blk_options *disk = &line->model.disk[line->model.disk_count];
+    char *rest = argument;
+
+    if (line->model.disk_count == MODEL_DISKS_MAX) {
+        return usage_error("too many devices", argument);
+    }
+    disk->path = cut(&rest);
+    if (*disk->path == '\0') {
+        return usage_error("--blk without a file", argument);
+    }
+    while (rest) {
+        char *word = cut(&rest);
+
+        if (strcmp(word, "readonly") == 0) {
+            disk->read_only = true;
+        } else if (strncmp(word, "id=", 3) == 0) {
+            disk->id = word + 3;
+        } else {
+            return usage_error("--blk knows no option", word);
+        }
+    }
+    line->model.disk_count++;
+    return EXIT_OK;
+}
+
+/* EXIT_OK, EXIT_USAGE, or -1: help or version was printed. */
+static int parse_option(struct command_line *line, int option, char *argument)
+{
+    switch (option) {
+    case OPTION_DOMAIN:
+        line->has_domain = parse_number(argument, 0x7fff, &line->model.domain);
+        return line->has_domain ? EXIT_OK : usage_error("--domain wants a domain id", argument);
+    case OPTION_BRIDGE:
+        return parse_number(argument, UINT16_MAX, &line->model.bridge) ? EXIT_OK
+                                                                       : usage_error("--bridge wants a number", argument);
+    case OPTION_BLK:
+        return parse_blk(line, argument);
+    case OPTION_NO_MSIX:
+        line->model.msix = false;
+        return EXIT_OK;
+    case OPTION_VERBOSE:
+        line->verbose = true;
+        return EXIT_OK;
+    case OPTION_HELP:
+        print_help(stdout);
+        return -1;
+    case OPTION_VERSION:
+        (void)puts(NAME " " SIDEBRIDGE_VERSION);
+        return -1;
+    default:
+        (void)fputs("(try " NAME " --help)\n", stderr);
+        return EXIT_USAGE;
+    }
+}
+
+static int parse(struct command_line *line, int argc, char **argv)
+{
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        const int result = parse_option(line, option, optarg);
+
+        if (result != EXIT_OK) {
+            return result;
+        }
+    }
+    if (optind < argc) {
+        return usage_error("no such argument", argv[optind]);
+    }
+    if (!line->has_domain) {
+        return usage_error("an option is missing", "--domain");
+    }
+    return EXIT_OK;
+}
+
+/* The signals that end the process become readable here instead; -1 on failure. */
+static int open_signals(void)
+{
+    sigset_t signals;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (sigemptyset(&signals) || sigaddset(&signals, SIGTERM) || sigaddset(&signals, SIGINT) ||
+        sigprocmask(SIG_BLOCK, &signals, NULL)) {
+        return -1;
+    }
+    return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static void announce(const struct command_line *line)
+{
+    (void)fprintf(stderr, NAME ": ready: domain %u, bridge %u, %u device%s\n", line->model.domain, line->model.bridge,
+                  line->model.disk_count, line->model.disk_count == 1 ? "" : "s");
+}
+
+static int serve(const struct command_line *line, int signals)
+{
+    char error[MODEL_ERROR_MAX];
+    struct model *model;
+    bool failed;
+    int result;
+
+    if (model_create(&model, &line->model, error)) {
+        (void)fprintf(stderr, NAME ": %s\n", error);
+        return EXIT_FAILED;
+    }
+    model_stop_when(model, signals);
+    announce(line);
+    model_run(model);
+
+    if (model_guest_gone(model)) {
+        (void)fprintf(stderr, NAME ": domain %u is gone\n", line->model.domain);
+    }
+    if (line->verbose) {
+        model_report(model, stderr);
+    }
+    failed = model_failure(model) != 0;
+    result = model_destroy(model);
+    if (result) {
+        (void)fprintf(stderr, NAME ": %s: %s\n", failed ? "stopped by an error" : "writing to disk at the end failed",
+                      strerror(-result));
+        return EXIT_FAILED;
+    }
+    return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct command_line line = { .model = { .msix = true } };
+    int signals;
+    int result = parse(&line, argc, argv);
+
+    if (result != EXIT_OK) {
+        return result < 0 ? EXIT_OK : result;
+    }
+    signals = open_signals();
+    if (signals < 0) {
+        (void)fprintf(stderr, NAME ": no signalfd: %s\n", strerror(errno));
+        return EXIT_FAILED;
+    }
+    result = serve(&line, signals);
+    (void)close(signals);
+    return result;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The device model as a whole: platform, event loop, bus and devices, put together and taken apart in the right order.
+ *
+ *   model_create()  attaches, makes the devices, claims the ECAM window last, declares the bus ready
+ *   model_turn()    one turn of the event loop; model_run() makes turns until the end
+ *   model_stop()    bus not ready, no new requests, those in flight end, then the model has ended
+ *   model_destroy() makes the files durable and gives everything back
+ *
+ * The model ends by itself when the guest is gone, which is no error. One thread.
+ */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "devices/blk.h"
+
+#define MODEL_DISKS_MAX 31u
+#define MODEL_ERROR_MAX 512u
+
+struct model;
+
+struct model_options {
+    unsigned int domain;
+    unsigned int bridge;
+    bool msix;
+    unsigned int disk_count; /* disk i becomes PCI device i + 1 */
+    struct blk_options disk[MODEL_DISKS_MAX];
+};
+
+enum model_state {
+    MODEL_SERVING,
+    MODEL_STOPPING,
+    MODEL_ENDED,
+};
+
+/* On failure a negative errno value, and `error` has a sentence for the user; nothing is left behind. */
+int model_create(struct model **model, const struct model_options *options, char error[MODEL_ERROR_MAX]);
+
+/* 0 or what made the model fail first: of making the files durable, too. NULL is allowed. */
+int model_destroy(struct model *model);
+
+/* Stops when the descriptor (a signalfd) becomes readable; when it does so again, the model ends without waiting. */
+void model_stop_when(struct model *model, int descriptor);
+
+void model_stop(struct model *model);
+
+/* One turn; with `wait` it sleeps until there is something to do. Does nothing once the model has ended. */
+void model_turn(struct model *model, bool wait);
+void model_run(struct model *model);
+
+enum model_state model_state(const struct model *model);
+
+/* 0, or the negative errno value with which the platform or the loop failed. */
+int model_failure(const struct model *model);
+
+/* Whether the guest's end was the reason to stop. */
+bool model_guest_gone(const struct model *model);
+
+/* Writes the counters, one a line. */
+void model_report(const struct model *model, FILE *to);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * See device.h. Entry points: the transport's calls, made while a guest access is being answered, which only change state and
+ * queue the task; and the task, which does the work.
+ */
+#include "device.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define STATUS_DRIVER_MAY_SET                                                                                        \
+    (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK |   \
+     VIRTIO_CONFIG_S_FAILED)
+#define FEATURE(bit) (1ull << (bit))
+
+static bool running(const struct virtio_device *device)
+{
+    return (device->status & (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_NEEDS_RESET)) == VIRTIO_CONFIG_S_DRIVER_OK &&
+           !device->resetting && !device->stopped && device->transport->may_use_memory(device->transport_opaque);
+}
+
+/* 2.1.2: the device is in a state that it cannot get out of by itself. */
+static void needs_reset(struct virtio_device *device)
+{
+    if (device->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+        return;
+    }
+    device->counters.needs_reset++;
+    device->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+    if (device->status & VIRTIO_CONFIG_S_DRIVER_OK) {
+        device->transport->config_interrupt(device->transport_opaque);
+    }
+}
+
+/*
+ * Takes chains until there are no more, at most as many as the queue has entries: requests that end at once make room for
+ * new ones, and a guest that is fast enough could keep us here. The rest is for the next turn of the loop.
+ */
+static void work_on(struct virtio_device *device, unsigned int index)
+{
+    struct virtqueue *queue = &device->queue[index];
+    struct virtqueue_chain *chain;
+
+    virtqueue_quiet(queue);
+    for (unsigned int budget = queue->size; budget > 0; budget--) {
+        switch (virtqueue_pop(queue, &chain)) {
+        case VIRTQUEUE_CHAIN:
+            device->operations->request(device, index, chain);
+            break;
+        case VIRTQUEUE_MALFORMED:
+            device->counters.malformed++;
+            virtio_device_complete(device, index, chain, 0);
+            break;
+        case VIRTQUEUE_BROKEN:
+            needs_reset(device);
+            return;
+        case VIRTQUEUE_EMPTY:
+            if (!virtqueue_listen(queue)) {
+                return;
+            }
+            virtqueue_quiet(queue);
+            break;
+        }
+    }
+    virtio_device_kick(device, index);
+}
+
+static void work(void *opaque)
+{
+    struct virtio_device *device = opaque;
+    const uint32_t kicked = device->kicked;
+
+    device->kicked = 0;
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        if ((kicked & 1u << i) && device->queue[i].enabled && running(device)) {
+            work_on(device, i);
+        }
+    }
+    for (unsigned int i = 0; i < device->queue_count && !device->resetting; i++) {
+        if (virtqueue_interrupts(&device->queue[i])) {
+            device->transport->queue_interrupt(device->transport_opaque, i);
+        }
+    }
+}
+
+int virtio_device_init(struct virtio_device *device, uint16_t id, const struct virtio_device_operations *operations,
+                       struct loop *loop, struct platform *platform, unsigned int queue_count, uint16_t queue_size,
+                       uint64_t features)
+{
+    *device = (struct virtio_device){
+        .operations = operations,
+        .loop = loop,
+        .task = { .run = work, .opaque = device },
+        .id = id,
+        .features_offered = features | FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
+                            FEATURE(VIRTIO_RING_F_EVENT_IDX),
+    };
+    for (unsigned int i = 0; i < queue_count; i++) {
+        const int error = virtqueue_init(&device->queue[i], platform, queue_size);
+
+        if (error) {
+            virtio_device_finish(device);
+            return error;
+        }
+        device->queue_count++;
+    }
+    return 0;
+}
+
+void virtio_device_finish(struct virtio_device *device)
+{
+    while (device->queue_count > 0) {
+        virtqueue_finish(&device->queue[--device->queue_count]);
+    }
+}
+
+void virtio_device_connect(struct virtio_device *device, const struct virtio_transport_operations *transport,
+                           void *opaque)
+{
+    device->transport = transport;
+    device->transport_opaque = opaque;
+}
+
+static void finish_reset(struct virtio_device *device)
+{
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        virtqueue_reset(&device->queue[i]);
+    }
+    device->kicked = 0;
+    device->features = 0;
+    device->status = 0;
+    device->resetting = false;
+    device->transport->reset_done(device->transport_opaque);
+}
+
+void virtio_device_reset(struct virtio_device *device)
+{
+    if (device->resetting) {
+        return;
+    }
+    device->resetting = true;
+    if (virtio_device_in_flight(device) == 0) {
+        finish_reset(device);
+    }
+}
+
+void virtio_device_complete(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
+                            uint32_t written)
+{
+    if (device->resetting) {
+        virtqueue_forget(&device->queue[queue], chain);
+        if (virtio_device_in_flight(device) == 0) {
+            finish_reset(device);
+        }
+        return;
+    }
+    virtqueue_complete(&device->queue[queue], chain, written);
+    loop_defer(device->loop, &device->task);
+}
+
+void virtio_device_config_changed(struct virtio_device *device)
+{
+    device->config_generation++;
+    if (device->status & VIRTIO_CONFIG_S_DRIVER_OK) {
+        device->transport->config_interrupt(device->transport_opaque);
+    }
+}
+
+bool virtio_device_has(const struct virtio_device *device, unsigned int feature)
+{
+    return (device->status & VIRTIO_CONFIG_S_FEATURES_OK) && (device->features & FEATURE(feature));
+}
+
+void virtio_device_stop(struct virtio_device *device)
+{
+    device->stopped = true;
+}
+
+unsigned int virtio_device_in_flight(const struct virtio_device *device)
+{
+    unsigned int in_flight = 0;
+
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        in_flight += device->queue[i].in_flight;
+    }
+    return in_flight;
+}
+
+/* 2.2.1, 6.1: nothing that was not offered, and VERSION_1, since there is no legacy interface. */
+static bool acceptable(const struct virtio_device *device)
+{
+    return (device->features & ~device->features_offered) == 0 && (device->features & FEATURE(VIRTIO_F_VERSION_1));
+}
+
+/* 2.1.1: the driver sets bits one after the other and clears none but by writing 0, which is the reset. */
+void virtio_device_set_status(struct virtio_device *device, uint8_t value)
+{
+    const uint8_t old = device->status;
+    uint8_t set = value & STATUS_DRIVER_MAY_SET & (uint8_t)~old;
+
+    if (device->resetting) {
+        return;
+    }
+    if (value == 0) {
+        virtio_device_reset(device);
+        return;
+    }
+    if ((set & VIRTIO_CONFIG_S_FEATURES_OK) && !acceptable(device)) {
+        set &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
+    }
+    if (!((old | set) & VIRTIO_CONFIG_S_FEATURES_OK)) {
+        set &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
+    }
+    device->status = old | set;
+    if (set & VIRTIO_CONFIG_S_DRIVER_OK) {
+        if (old & VIRTIO_CONFIG_S_NEEDS_RESET) {
+            device->transport->config_interrupt(device->transport_opaque);
+        }
+        virtio_device_kick_all(device);
+    }
+}
+
+void virtio_device_set_features(struct virtio_device *device, unsigned int select, uint32_t value)
+{
+    if (device->resetting || select > 1 || (device->status & VIRTIO_CONFIG_S_FEATURES_OK)) {
+        return;
+    }
+    device->features &= ~(0xffffffffull << (32 * select));
+    device->features |= (uint64_t)value << (32 * select);
+}
+
+uint32_t virtio_device_features(uint64_t features, unsigned int select)
+{
+    return select > 1 ? 0 : (uint32_t)(features >> (32 * select));
+}
+
+struct virtqueue *virtio_device_open_queue(struct virtio_device *device, unsigned int index)
+{
+    if (device->resetting || index >= device->queue_count || device->queue[index].enabled) {
+        return NULL;
+    }
+    return &device->queue[index];
+}
+
+/* Queues are set up after the features are agreed on (3.1.1), on which their format depends. */
+void virtio_device_enable_queue(struct virtio_device *device, unsigned int index)
+{
+    struct virtqueue *queue = virtio_device_open_queue(device, index);
+
+    if (!queue || !(device->status & VIRTIO_CONFIG_S_FEATURES_OK)) {
+        return;
+    }
+    if (virtqueue_enable(queue, virtio_device_has(device, VIRTIO_RING_F_INDIRECT_DESC),
+                         virtio_device_has(device, VIRTIO_RING_F_EVENT_IDX))) {
+        needs_reset(device);
+        return;
+    }
+    virtio_device_kick(device, index);
+}
+
+void virtio_device_kick(struct virtio_device *device, unsigned int index)
+{
+    if (index < device->queue_count) {
+        device->kicked |= 1u << index;
+        loop_defer(device->loop, &device->task);
+    }
+}
+
+void virtio_device_kick_all(struct virtio_device *device)
+{
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        virtio_device_kick(device, i);
+    }
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtio device between its transport (pci.h, which turns registers into the calls below) and its kind (blk, ...: devices/, which
+ * answers requests): status, features, queues, reset (virtio 1.2, sections 2.1, 2.2, 2.4, 3.1).
+ *
+ * A notification is noted, and the queue is worked on in a task of the event loop, after the access that notified has been answered.
+ * Completions are collected likewise, so that one interrupt serves all that ended in one turn of the loop.
+ *
+ * A reset is over when no chain is in flight any more, since until then the guest's memory is being used. Meanwhile the status
+ * reads as it was, no request is started, and everything that the driver writes is ignored (2.4.2).
+ *
+ * The event loop's thread only.
+ */
+#ifndef VIRTIO_DEVICE_H
+#define VIRTIO_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/virtio_config.h>
+
+#include "loop.h"
+#include "platform/platform.h"
+#include "queue.h"
+
+#define VIRTIO_QUEUES_MAX 4u
+
+struct virtio_device;
+
+/* The kind of a device. */
+struct virtio_device_operations {
+    /*
+     * A chain came in on a queue. The device ends it, now or later, with virtio_device_complete(): exactly once, in any
+     * order, and also when a reset has begun meanwhile.
+     */
+    void (*request)(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain);
+};
+
+/* The transport. All are called from the event loop's tasks or from the transport's own calls. */
+struct virtio_transport_operations {
+    void (*queue_interrupt)(void *opaque, unsigned int queue);
+    void (*config_interrupt)(void *opaque);
+    bool (*may_use_memory)(void *opaque);
+    void (*reset_done)(void *opaque);
+};
+
+struct virtio_device_counters {
+    uint64_t malformed;   /* chains given back with length 0 */
+    uint64_t needs_reset; /* times that the device gave up */
+};
+
+struct virtio_device {
+    const struct virtio_device_operations *operations;
+    const struct virtio_transport_operations *transport;
+    void *transport_opaque;
+    struct loop *loop;
+    struct loop_task task;
+
+    uint16_t id;                /* virtio device id (section 5) */
+    uint64_t features_offered;
+    uint64_t features;          /* what the driver wrote; negotiated once FEATURES_OK is set */
+    uint8_t status;             /* VIRTIO_CONFIG_S_* */
+    uint8_t config_generation;
+    bool resetting;
+    bool stopped;
+    const void *config;         /* device configuration space, read only for the driver; the kind's */
+    size_t config_size;
+
+    unsigned int queue_count;
+    uint32_t kicked;            /* one bit a queue: look for new chains */
+    struct virtqueue queue[VIRTIO_QUEUES_MAX];
+    struct virtio_device_counters counters;
+};
+
+/* For kinds. -ENOMEM. Offers VERSION_1, INDIRECT_DESC and EVENT_IDX besides `features`. */
+int virtio_device_init(struct virtio_device *device, uint16_t id, const struct virtio_device_operations *operations,
+                       struct loop *loop, struct platform *platform, unsigned int queue_count, uint16_t queue_size,
+                       uint64_t features);
+void virtio_device_finish(struct virtio_device *device); /* nothing is in flight */
+
+void virtio_device_complete(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
+                            uint32_t written);
+
+/* The configuration space has changed: new generation, and the driver is told (2.5.2). */
+void virtio_device_config_changed(struct virtio_device *device);
+
+/* Whether the driver accepted a feature. */
+bool virtio_device_has(const struct virtio_device *device, unsigned int feature);
+
+/* For whoever ends the process: starts no more requests; those in flight end as usual. */
+void virtio_device_stop(struct virtio_device *device);
+unsigned int virtio_device_in_flight(const struct virtio_device *device);
+
+/* For transports. */
+void virtio_device_connect(struct virtio_device *device, const struct virtio_transport_operations *transport,
+                           void *opaque);
+void virtio_device_set_status(struct virtio_device *device, uint8_t value);
+void virtio_device_set_features(struct virtio_device *device, unsigned int select, uint32_t value);
+uint32_t virtio_device_features(uint64_t features, unsigned int select); /* one of the 32-bit parts */
+
+/* The queue whose registers the driver may change now; NULL: none of that index, enabled already, or the device is being reset. */
+struct virtqueue *virtio_device_open_queue(struct virtio_device *device, unsigned int index);
+void virtio_device_enable_queue(struct virtio_device *device, unsigned int index);
+void virtio_device_kick(struct virtio_device *device, unsigned int index); /* any index */
+void virtio_device_kick_all(struct virtio_device *device);
+void virtio_device_reset(struct virtio_device *device);
+
+#endif

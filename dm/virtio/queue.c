@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * See queue.h. Orders that matter, all against the guest's vCPUs:
+ *   the available index is read before the ring entry and descriptors that it announces     (acquire)
+ *   a used element, and the data of its chain, are written before the used index            (release)
+ *   the used index is written before the driver's wish for interrupts is read               (full fence)
+ *   our wish for notifications is written before the available index is read once more      (full fence)
+ * Without the fences both sides could look before the other has written, and both go to sleep.
+ */
+#include "queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/virtio_pci.h>
+
+#include "copy.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endian");
+
+int virtqueue_init(struct virtqueue *queue, struct platform *platform, uint16_t size_max)
+{
+    *queue = (struct virtqueue){ .platform = platform, .size_max = size_max };
+    queue->vectors = calloc((size_t)size_max * size_max, sizeof(*queue->vectors));
+    if (!queue->vectors) {
+        return -ENOMEM;
+    }
+    for (uint16_t head = 0; head < size_max; head++) {
+        queue->chain[head].head = head;
+        queue->chain[head].vector = &queue->vectors[(size_t)head * size_max];
+    }
+    virtqueue_reset(queue);
+    return 0;
+}
+
+void virtqueue_finish(struct virtqueue *queue)
+{
+    free(queue->vectors);
+    queue->vectors = NULL;
+}
+
+void virtqueue_reset(struct virtqueue *queue)
+{
+    queue->registers = (struct virtqueue_registers){ .size = queue->size_max, .vector = VIRTIO_MSI_NO_VECTOR };
+    queue->enabled = false;
+    queue->next_available = 0;
+    queue->next_used = 0;
+    queue->signalled_used = 0;
+}
+
+int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index)
+{
+    const struct virtqueue_registers registers = queue->registers;
+    const uint16_t size = registers.size;
+    const size_t event_size = sizeof(__virtio16); /* after either ring, whether used or not */
+
+    if (size == 0 || size > queue->size_max || (size & (size - 1)) != 0 ||
+        registers.descriptors % VRING_DESC_ALIGN_SIZE != 0 || registers.available % VRING_AVAIL_ALIGN_SIZE != 0 ||
+        registers.used % VRING_USED_ALIGN_SIZE != 0) {
+        return -EINVAL;
+    }
+    queue->descriptors = platform_memory(queue->platform, registers.descriptors, size * sizeof(struct vring_desc));
+    queue->available = platform_memory(queue->platform, registers.available,
+                                       sizeof(struct vring_avail) + size * sizeof(__virtio16) + event_size);
+    queue->used = platform_memory(queue->platform, registers.used,
+                                  sizeof(struct vring_used) + size * sizeof(struct vring_used_elem) + event_size);
+    if (!queue->descriptors || !queue->available || !queue->used) {
+        return -EFAULT;
+    }
+    queue->size = size;
+    queue->indirect = indirect;
+    queue->event_index = event_index;
+    queue->enabled = true;
+    return 0;
+}
+
+/* Adds one descriptor's buffer to the chain; there is room, since the chain is no longer than the queue. */
+static bool add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, const struct vring_desc *descriptor)
+{
+    const bool writable = descriptor->flags & VRING_DESC_F_WRITE;
+    struct iovec *vector = &chain->vector[chain->readable + chain->writable];
+
+    if (!writable && chain->writable > 0) {
+        return false; /* 2.7.4.2: what the device writes comes last */
+    }
+    if (descriptor->len == 0) {
+        return true;
+    }
+    if (chain->readable_bytes + chain->writable_bytes + descriptor->len > UINT32_MAX) {
+        return false; /* 2.7.5.2 */
+    }
+    vector->iov_base = platform_memory(queue->platform, descriptor->addr, descriptor->len);
+    vector->iov_len = descriptor->len;
+    chain->unresolved |= vector->iov_base == NULL;
+    if (writable) {
+        chain->writable++;
+        chain->writable_bytes += descriptor->len;
+    } else {
+        chain->readable++;
+        chain->readable_bytes += descriptor->len;
+    }
+    return true;
+}
+
+/* Where descriptors are read from: the queue's own table, then at most one indirect table. */
+struct table {
+    const struct vring_desc *descriptors;
+    uint32_t entries;
+    bool indirect;
+};
+
+/* 2.7.5.3: an indirect table is a whole number of descriptors, refers to no other table, and ends its chain. */
+static bool open_indirect(struct virtqueue *queue, const struct vring_desc *descriptor, struct table *table)
+{
+    const uint32_t entries = descriptor->len / (uint32_t)sizeof(struct vring_desc);
+
+    if (!queue->indirect || table->indirect || (descriptor->flags & VRING_DESC_F_NEXT) || entries == 0 ||
+        entries > queue->size || descriptor->len % sizeof(struct vring_desc) != 0) {
+        return false;
+    }
+    table->descriptors = platform_memory(queue->platform, descriptor->addr, descriptor->len);
+    table->entries = entries;
+    table->indirect = true;
+    return table->descriptors != NULL;
+}
+
+static bool walk(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    struct table table = { .descriptors = queue->descriptors, .entries = queue->size };
+    uint16_t index = chain->head;
+    unsigned int seen = 0;
+
+    while (seen < queue->size && index < table.entries) {
+        struct vring_desc descriptor;
+
+        virtio_copy_in(&descriptor, (const char *)table.descriptors + index * sizeof(descriptor), sizeof(descriptor));
+        if (descriptor.flags & VRING_DESC_F_INDIRECT) {
+            /* Once at most, so it need not count: the loop stays bounded. */
+            if (!open_indirect(queue, &descriptor, &table)) {
+                return false;
+            }
+            index = 0;
+            continue;
+        }
+        if (!add_segment(queue, chain, &descriptor)) {
+            return false;
+        }
+        if (!(descriptor.flags & VRING_DESC_F_NEXT)) {
+            return true;
+        }
+        index = descriptor.next;
+        seen++;
+    }
+    return false;
+}
+
+static uint16_t available_index(const struct virtqueue *queue)
+{
+    return __atomic_load_n(&queue->available->idx, __ATOMIC_ACQUIRE);
+}
+
+enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain **chain)
+{
+    const uint16_t waiting = (uint16_t)(available_index(queue) - queue->next_available);
+    uint16_t head;
+
+    if (waiting == 0) {
+        return VIRTQUEUE_EMPTY;
+    }
+    if (waiting > queue->size) {
+        return VIRTQUEUE_BROKEN;
+    }
+    head = __atomic_load_n(&queue->available->ring[queue->next_available & (queue->size - 1)], __ATOMIC_RELAXED);
+    if (head >= queue->size || queue->chain[head].in_flight) {
+        return VIRTQUEUE_BROKEN;
+    }
+    queue->next_available++;
+    queue->in_flight++;
+    *chain = &queue->chain[head];
+    **chain = (struct virtqueue_chain){ .head = head, .in_flight = true, .vector = (*chain)->vector };
+    return walk(queue, *chain) ? VIRTQUEUE_CHAIN : VIRTQUEUE_MALFORMED;
+}
+
+void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    chain->in_flight = false;
+    queue->in_flight--;
+}
+
+void virtqueue_complete(struct virtqueue *queue, struct virtqueue_chain *chain, uint32_t written)
+{
+    struct vring_used_elem *element = &queue->used->ring[queue->next_used & (queue->size - 1)];
+
+    __atomic_store_n(&element->id, chain->head, __ATOMIC_RELAXED);
+    __atomic_store_n(&element->len, written, __ATOMIC_RELAXED);
+    queue->next_used++;
+    __atomic_store_n(&queue->used->idx, queue->next_used, __ATOMIC_RELEASE);
+    virtqueue_forget(queue, chain);
+}
+
+static void set_available_event(struct virtqueue *queue, uint16_t value)
+{
+    __virtio16 *event = (__virtio16 *)(void *)&queue->used->ring[queue->size];
+
+    __atomic_store_n(event, value, __ATOMIC_RELAXED);
+}
+
+void virtqueue_quiet(struct virtqueue *queue)
+{
+    /* With the event index nothing need be done: the event asked for last has passed. */
+    if (!queue->event_index) {
+        __atomic_store_n(&queue->used->flags, VRING_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
+    }
+}
+
+bool virtqueue_listen(struct virtqueue *queue)
+{
+    if (queue->event_index) {
+        set_available_event(queue, queue->next_available);
+    } else {
+        __atomic_store_n(&queue->used->flags, 0, __ATOMIC_RELAXED);
+    }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return available_index(queue) != queue->next_available;
+}
+
+bool virtqueue_interrupts(struct virtqueue *queue)
+{
+    const uint16_t old = queue->signalled_used;
+    const uint16_t new = queue->next_used;
+
+    if (!queue->enabled || old == new) {
+        return false;
+    }
+    queue->signalled_used = new;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (queue->event_index) {
+        return vring_need_event(__atomic_load_n(&queue->available->ring[queue->size], __ATOMIC_RELAXED), new, old);
+    }
+    return !(__atomic_load_n(&queue->available->flags, __ATOMIC_RELAXED) & VRING_AVAIL_F_NO_INTERRUPT);
+}

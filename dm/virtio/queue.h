@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A split virtqueue, from the device's side (virtio 1.2, section 2.7), with indirect descriptors and event index.
+ *
+ * The rings are memory that the guest's vCPUs write while we read. Four rules keep that harmless:
+ *   copy once       descriptors, ring entries and indexes are each read once, into private memory, and judged there
+ *   frozen          size and addresses are copied and resolved when the queue is enabled; later changes do not matter
+ *   bounded         a chain has at most as many descriptors as the queue has entries, indirect ones included
+ *   RAM only        addresses are resolved by platform_memory(), which knows nothing but RAM
+ * What is in the used ring is never read back.
+ *
+ * A chain that breaks the rules is given back to the guest with length 0 (VIRTQUEUE_MALFORMED); if not even its head is to be
+ * trusted, the queue cannot go on (VIRTQUEUE_BROKEN) and the device must say NEEDS_RESET.
+ *
+ * The device's thread only. Memory is allocated by virtqueue_init() alone.
+ */
+#ifndef VIRTIO_QUEUE_H
+#define VIRTIO_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include <linux/virtio_ring.h>
+
+#include "platform/platform.h"
+
+#define VIRTQUEUE_SIZE_MAX 256u
+
+/* What the driver programs; it has no effect before the queue is enabled. */
+struct virtqueue_registers {
+    uint16_t size;
+    uint16_t vector; /* VIRTIO_MSI_NO_VECTOR or an MSI-X vector that exists */
+    uint64_t descriptors;
+    uint64_t available;
+    uint64_t used;
+};
+
+/*
+ * A descriptor chain that has been copied and judged. The vectors are the device's until it completes the chain: it may change
+ * them. A segment that is not RAM has a NULL base, and `unresolved` is set: then the device touches nothing but what it finds
+ * to be there, and answers with an error if it can. Empty segments are left out.
+ */
+struct virtqueue_chain {
+    uint16_t head;
+    bool in_flight;
+    bool unresolved;
+    unsigned int readable;   /* vectors that the device may read: the first ones */
+    unsigned int writable;   /* vectors that the device may write: those after them */
+    uint64_t readable_bytes; /* both together at most 4 GiB - 1 */
+    uint64_t writable_bytes;
+    struct iovec *vector;
+};
+
+enum virtqueue_result {
+    VIRTQUEUE_EMPTY,
+    VIRTQUEUE_CHAIN,
+    VIRTQUEUE_MALFORMED,
+    VIRTQUEUE_BROKEN,
+};
+
+struct virtqueue {
+    struct platform *platform;
+    uint16_t size_max;
+    struct virtqueue_registers registers;
+
+    /* Frozen by virtqueue_enable(). */
+    bool enabled;
+    bool indirect;
+    bool event_index;
+    uint16_t size;
+    const struct vring_desc *descriptors;
+    struct vring_avail *available;
+    struct vring_used *used;
+
+    uint16_t next_available; /* free-running index of the next chain to take */
+    uint16_t next_used;      /* free-running index of the next used element */
+    uint16_t signalled_used; /* next_used when it was last decided whether to interrupt */
+    unsigned int in_flight;
+    struct virtqueue_chain chain[VIRTQUEUE_SIZE_MAX]; /* by head */
+    struct iovec *vectors;                            /* size_max for each chain */
+};
+
+/* size_max: a power of two up to VIRTQUEUE_SIZE_MAX. -ENOMEM. */
+int virtqueue_init(struct virtqueue *queue, struct platform *platform, uint16_t size_max);
+void virtqueue_finish(struct virtqueue *queue);
+
+/* Not enabled, registers as after power on. No chain may be in flight. */
+void virtqueue_reset(struct virtqueue *queue);
+
+/*
+ * Takes the registers as they are. -EINVAL: size not a power of two in 1..size_max (2.7), or an address not aligned to 16, 2, 4
+ * (2.7). -EFAULT: a part of the queue is not RAM.
+ */
+int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index);
+
+/* Takes the next chain. CHAIN and MALFORMED set *chain, which is in flight until virtqueue_complete(). */
+enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain **chain);
+
+/* Gives a chain back; `written` is the number of bytes that the device wrote (2.7.8). */
+void virtqueue_complete(struct virtqueue *queue, struct virtqueue_chain *chain, uint32_t written);
+
+/* Forgets a chain without telling the guest: its queue is being reset. */
+void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain);
+
+/* Asks the driver for no notifications while the queue is being worked on: advice only (2.7.10). */
+void virtqueue_quiet(struct virtqueue *queue);
+
+/* Asks for them again. Returns whether chains have become available meanwhile, for which none may come. */
+bool virtqueue_listen(struct virtqueue *queue);
+
+/* Whether the driver wants to be interrupted for what was completed since the last call (2.7.7). */
+bool virtqueue_interrupts(struct virtqueue *queue);
+
+#endif

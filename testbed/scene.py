@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What system tests have in common: how a bridge is asked for, what a guest must never say,
+and disks whose content the host knows.
+
+    guest = Domain(run="show-disk", properties=binding())
+    console = Board("one-disk", [guest], dom0_run="serve", disks={"disk": random_disk(16)}).run(
+        until=[ended(1, "show-disk")], unless=[ANY_FAILED])
+    healthy(console, "dom1")
+    require_checksum(console, "dom1", random_disk(16))
+"""
+import hashlib
+import os
+import re
+
+from board import BUILD, Failed
+from cases import Skip
+
+PROPERTY = "secondary-emulated-pci-host-bridge"
+OTHER_NAME = "secondary-ioreq-pci-host-bridge"
+GRANTS, HOLD = 1, 2
+
+# A script in a domain has failed, or a device model that is to stay: the end of any run.
+ANY_FAILED = r"dom\d+: sb: (\w+ end \S+ status [1-9]|dom0 device model ended)"
+
+# No healthy Linux says any of these, not even after it was parked.
+COMPLAINTS = (r"rcu.*(stall|starved|detected)|soft lockup|hard LOCKUP|hung_task|blocked for more than|"
+              r"[Cc]locksource.*unstable|clock.*(skew|went backwards)|WARNING:|nobody cared|Disabling IRQ|BUG:|"
+              r"Oops|Internal error|Unable to handle|[Ss]ynchronous [Ee]xternal|SError|Bus error|Call trace|"
+              r"virtio.*(fail|error|timeout)|I/O error|sb: guest module")
+# Xen has found an access that nobody answers (it says so in its debug builds only).
+FAULTS = r"xen: .*(HSR=0x|gva=0x|Unhandled .*abort|domain_crash|crashed)"
+
+
+def binding(name=PROPERTY, *, ecam=(0x10000000, 0x100000), memory=(0x23000000, 0x1000000),
+            prefetch=(0x100000000, 0x40000000), interrupts=(44, 12), flags=HOLD, more=()):
+    """The property as device tree source; numbers in `more` are cells too many."""
+    cells = [half for number in (*ecam, *memory, *prefetch) for half in divmod(number, 1 << 32)]
+    cells += [*interrupts, flags, *more]
+    return f"{name} = <{' '.join(map(hex, cells))}>;"
+
+
+def kernel(version):
+    """The version, if it could be had; else the case is skipped."""
+    if not (BUILD / "kernel" / version).is_dir():
+        raise Skip(f"Debian's kernel {version} could not be had")
+    return version
+
+
+def ended(domain, script):
+    """The pattern of a script's good end in a guest, or in dom0 (domain 0)."""
+    return rf"dom{domain}: sb: {'guest' if domain else 'dom0'} end {script} status 0"
+
+
+def healthy(console, *guests):
+    """Failed if one of the guests ("dom1") complains, or Xen about them."""
+    console.forbid(FAULTS)
+    for guest in guests:
+        console.forbid(rf"{guest}: .*({COMPLAINTS})")
+
+
+def require_unseen_hold(console, guest, held):
+    """Failed if the guest's clock went on while it was parked for `held` seconds or more of the
+    board's time. It is parked when it looks at the bus first, before its kernel's next line."""
+    lines = [line for line in console.lines if line.who == guest]
+    at = max((n for n, line in enumerate(lines) if "root bus resource" in line.text), default=-1)
+    stamps = [re.match(r"\[ *(\d+\.\d+)\]", line.text) for line in lines[at:at + 2]]
+    if at < 0 or None in stamps:
+        raise Failed(f"{guest} has not looked for devices (console: {console.log})")
+    seen = float(stamps[1][1]) - float(stamps[0][1])
+    # On a busy machine both grow.
+    held = max(held, lines[at + 1].seconds - lines[at].seconds)
+    if seen > held / 4:
+        raise Failed(f"{guest} was parked for {held:.1f} s, and {seen:.1f} s went by on its clock "
+                     f"(console: {console.log})")
+
+
+def require_interrupts(console, guest, kind):
+    """Failed unless the guest's disk was served by interrupts of this kind, "msix" or "intx", and
+    of no other, as the lines of /proc/interrupts that the guest printed say."""
+    counts = {"msix": 0, "intx": 0}
+    for line in console.lines:
+        match = re.match(r" *\d+:((?: +\d+)+) +(.*) virtio\d", line.text)
+        if line.who == guest and match:
+            seen = "msix" if "MSI" in match[2] else "intx" if re.search("GIC.*Level", match[2]) else None
+            counts[seen] = counts.get(seen, 0) + sum(map(int, match[1].split()))
+    if {seen for seen, count in counts.items() if count} != {kind}:
+        raise Failed(f"{guest} should have had {kind} interrupts only, but: {counts} "
+                     f"(console: {console.log})")
+
+
+def random_disk(mib, name="random"):
+    """A file of that many MiB of random bytes, made once and not to be written to."""
+    file = BUILD / "board" / f"{name}-{mib}.img"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(f".{os.getpid()}")
+        with open(unfinished, "wb") as output:
+            for _ in range(mib):
+                output.write(os.urandom(1 << 20))
+        unfinished.rename(file)
+    return file
+
+
+def empty_disk(mib, name):
+    """A file of that many MiB of zeroes, made anew."""
+    file = BUILD / "board" / f"{name}.img"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    with open(file, "wb") as output:
+        output.truncate(mib << 20)
+    return file
+
+
+def checksum(file):
+    """The host's sha256 of a file."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as source:
+        while block := source.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def require_checksum(console, guest, file):
+    """Failed unless the guest printed the file's sha256."""
+    seen, expected = console.require(rf"{guest}: sb: guest sha256 (\w+)")[1], checksum(file)
+    if seen != expected:
+        raise Failed(f"{guest} read a disk with sha256 {seen}; {file} has {expected} "
+                     f"(console: {console.log})")

@@ -1,0 +1,773 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rings and descriptors that break the rules of virtio 1.2, section 2.7. Three answers are possible:
+ *   given back     the head is known: the chain comes back with length 0, the queue goes on
+ *   IOERR          the chain is in order but points to what is no RAM: the request fails, the queue goes on
+ *   NEEDS_RESET    not even the head can be trusted: the device stops and works again after a reset
+ */
+#include <pthread.h>
+#include <string.h>
+
+#include "driver.h"
+
+static void start(struct machine *machine, struct driver *driver)
+{
+    machine_start(machine, &(struct machine_options){ 0 });
+    driver_probe(driver, machine, 1);
+    driver_start(driver, DRIVER_FEATURES);
+}
+
+/* Descriptors 0.. hold a good read, to be spoilt; nothing is published. */
+static void good_read(struct driver *driver, struct buffer buffers[3])
+{
+    buffers[0] = (struct buffer){ blk_header(driver, 0, VIRTIO_BLK_T_IN, 0), 16, false };
+    buffers[1] = (struct buffer){ driver_data_address(driver), 512, true };
+    buffers[2] = (struct buffer){ blk_status_address(driver, 0), 1, true };
+}
+
+static uint16_t add_good_read(struct driver *driver)
+{
+    struct buffer buffers[3];
+
+    good_read(driver, buffers);
+    return ring_add(driver, buffers, 3);
+}
+
+static void expect_given_back(struct driver *driver, uint16_t head)
+{
+    assert_int_equal(driver_run(driver, head), 0);
+    assert_int_equal(*blk_status(driver, 0), 0xaa);
+    assert_int_equal(driver_status(driver) & VIRTIO_CONFIG_S_NEEDS_RESET, 0);
+    driver_check_serves(driver);
+}
+
+static void expect_error(struct driver *driver, uint16_t head)
+{
+    (void)driver_run(driver, head);
+    assert_int_equal(*blk_status(driver, 0), VIRTIO_BLK_S_IOERR);
+    driver_check_serves(driver);
+}
+
+static void expect_needs_reset(struct driver *driver)
+{
+    driver_kick(driver);
+    machine_settle(driver->machine);
+    assert_true(driver_status(driver) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    /* It stays so, and takes no more. */
+    driver_kick(driver);
+    machine_settle(driver->machine);
+    assert_false(driver_completed(driver));
+    driver_check_serves(driver);
+}
+
+static void test_available_index_jumps(void **state)
+{
+    const uint16_t jumps[] = { DRIVER_QUEUE_SIZE + 1, 0x100, 0x7fff, 0x8000, 0xff00, 0xffff };
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
+        driver_check_serves(&driver);
+        ring_available(&driver)->idx = (uint16_t)(driver.available + jumps[i]); /* the last: backwards */
+        expect_needs_reset(&driver);
+    }
+    machine_finish(&machine);
+}
+
+static void test_ring_entry_beyond_queue(void **state)
+{
+    const uint16_t entries[] = { DRIVER_QUEUE_SIZE, DRIVER_QUEUE_SIZE + 1, 0x8000, 0xffff };
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int i = 0; i < 4; i++) {
+        ring_publish(&driver, entries[i]);
+        expect_needs_reset(&driver);
+    }
+    machine_finish(&machine);
+}
+
+static void test_head_already_in_flight(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    uint16_t head;
+
+    (void)state;
+    start(&machine, &driver);
+    head = add_good_read(&driver);
+    ring_publish(&driver, head);
+    ring_publish(&driver, head);
+    driver_kick(&driver);
+    machine_settle(&machine);
+    assert_true(driver_status(&driver) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    /* The one that was in flight has ended as if nothing were. */
+    assert_int_equal(ring_used(&driver)->idx, 1);
+    assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
+    driver_check_serves(&driver);
+    machine_finish(&machine);
+}
+
+static void test_next_beyond_queue(void **state)
+{
+    const uint16_t nexts[] = { DRIVER_QUEUE_SIZE, 0x1000, 0xffff };
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int link = 0; link < 2; link++) {
+        for (unsigned int i = 0; i < 3; i++) {
+            const uint16_t head = add_good_read(&driver);
+
+            ring_descriptor(&driver, (head + link) % DRIVER_QUEUE_SIZE)->next = nexts[i];
+            expect_given_back(&driver, head);
+        }
+    }
+    machine_finish(&machine);
+}
+
+static void test_loop_to_itself(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int link = 0; link < 2; link++) {
+        const uint16_t head = add_good_read(&driver);
+        const uint16_t at = (uint16_t)((head + link) % DRIVER_QUEUE_SIZE);
+
+        ring_descriptor(&driver, at)->next = at;
+        expect_given_back(&driver, head);
+    }
+    machine_finish(&machine);
+}
+
+static void test_loop_of_two(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    uint16_t head;
+
+    (void)state;
+    start(&machine, &driver);
+    head = add_good_read(&driver);
+    ring_descriptor(&driver, head)->flags |= VRING_DESC_F_WRITE;
+    ring_descriptor(&driver, (head + 1u) % DRIVER_QUEUE_SIZE)->next = head;
+    expect_given_back(&driver, head);
+    machine_finish(&machine);
+}
+
+static void test_loop_through_the_whole_table(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    for (uint16_t i = 0; i < DRIVER_QUEUE_SIZE; i++) {
+        *ring_descriptor(&driver, i) = (struct vring_desc){
+            .addr = driver_data_address(&driver), .len = 16, .flags = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE,
+            .next = (uint16_t)((i + 1u) % DRIVER_QUEUE_SIZE),
+        };
+    }
+    *blk_status(&driver, 0) = 0xaa;
+    expect_given_back(&driver, 0);
+    /* Empty descriptors count as well. */
+    for (uint16_t i = 0; i < DRIVER_QUEUE_SIZE; i++) {
+        ring_descriptor(&driver, i)->len = 0;
+        ring_descriptor(&driver, i)->flags = VRING_DESC_F_NEXT;
+        ring_descriptor(&driver, i)->next = (uint16_t)((i + 1u) % DRIVER_QUEUE_SIZE);
+    }
+    *blk_status(&driver, 0) = 0xaa;
+    expect_given_back(&driver, 0);
+    machine_finish(&machine);
+}
+
+/* As many descriptors as the queue has entries are allowed, one more is not: counted over both tables. */
+static void test_chain_longer_than_queue(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[DRIVER_QUEUE_SIZE + 1];
+    uint16_t head;
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int i = 0; i < DRIVER_QUEUE_SIZE + 1; i++) {
+        buffers[i] = (struct buffer){ blk_header(&driver, 0, VIRTIO_BLK_T_FLUSH, 0), i ? 0 : 16, false };
+    }
+    head = ring_add_indirect(&driver, buffers, DRIVER_QUEUE_SIZE + 1);
+    expect_given_back(&driver, head);
+
+    /* One direct descriptor before an indirect table that is as long as may be. */
+    buffers[0] = (struct buffer){ driver_data_address(&driver), 1, false };
+    *blk_status(&driver, 0) = 0xaa;
+    head = ring_add_indirect(&driver, buffers + 1, DRIVER_QUEUE_SIZE);
+    *ring_descriptor(&driver, driver.next_free) = (struct vring_desc){
+        .addr = driver_data_address(&driver), .len = 1, .flags = VRING_DESC_F_NEXT, .next = head,
+    };
+    head = driver.next_free;
+    driver.next_free = (uint16_t)((driver.next_free + 1u) % DRIVER_QUEUE_SIZE);
+    expect_given_back(&driver, head);
+    machine_finish(&machine);
+}
+
+static void test_address_is_no_ram(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int i = 0; i < 9; i++) {
+        const uint64_t addresses[] = {
+            0,
+            0x1000,
+            MACHINE_RAM - 1,
+            MACHINE_RAM_END - 1,           /* one byte inside, the rest in the hole */
+            MACHINE_RAM_END,
+            MACHINE_RAM2 + MACHINE_BANK,
+            driver.bar,                    /* CVE-2021-3416: its own registers */
+            machine.bridge.ecam.base,
+            UINT64_MAX - 255,
+        };
+        struct buffer buffers[3];
+
+        good_read(&driver, buffers);
+        buffers[1].address = addresses[i];
+        expect_error(&driver, ring_add(&driver, buffers, 3));
+        /* The header. */
+        good_read(&driver, buffers);
+        buffers[0].address = addresses[i];
+        expect_error(&driver, ring_add(&driver, buffers, 3));
+        /* The status: nothing to write an error to. */
+        good_read(&driver, buffers);
+        buffers[2].address = addresses[i];
+        buffers[2].length = 2;
+        expect_given_back(&driver, ring_add(&driver, buffers, 3));
+    }
+    machine_finish(&machine);
+}
+
+static void test_length_zero(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[6];
+
+    (void)state;
+    start(&machine, &driver);
+    good_read(&driver, buffers + 1);
+    buffers[0] = (struct buffer){ 0, 0, false };
+    buffers[4] = (struct buffer){ UINT64_MAX, 0, true };
+    assert_int_equal(driver_run(&driver, ring_add(&driver, buffers, 5)), 513);
+    assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
+    /* Nothing at all. */
+    *blk_status(&driver, 0) = 0xaa;
+    expect_given_back(&driver, ring_add(&driver, buffers, 1));
+    machine_finish(&machine);
+}
+
+static void test_length_huge(void **state)
+{
+    const uint32_t lengths[] = { UINT32_MAX - 17, 0x80000000, (uint32_t)MACHINE_BANK };
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int i = 0; i < 3; i++) {
+        good_read(&driver, buffers);
+        buffers[1].length = lengths[i];
+        expect_error(&driver, ring_add(&driver, buffers, 3));
+    }
+    machine_finish(&machine);
+}
+
+static void test_sum_of_lengths_overflows(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+
+    (void)state;
+    start(&machine, &driver);
+    good_read(&driver, buffers);
+    buffers[1].length = UINT32_MAX;
+    expect_given_back(&driver, ring_add(&driver, buffers, 3));
+    good_read(&driver, buffers);
+    buffers[0].length = 0x80000000;
+    buffers[1].length = 0x80000000;
+    expect_given_back(&driver, ring_add(&driver, buffers, 3));
+    machine_finish(&machine);
+}
+
+static void test_write_before_read(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+
+    (void)state;
+    start(&machine, &driver);
+    good_read(&driver, buffers);
+    buffers[0].write = true;
+    buffers[1].write = false;
+    expect_given_back(&driver, ring_add(&driver, buffers, 3));
+    good_read(&driver, buffers);
+    buffers[2].write = false;
+    expect_given_back(&driver, ring_add(&driver, buffers, 3));
+    machine_finish(&machine);
+}
+
+static void test_indirect_without_feature(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+
+    (void)state;
+    start(&machine, &driver);
+    driver_start(&driver, DRIVER_FEATURES & ~(1ull << VIRTIO_RING_F_INDIRECT_DESC));
+    good_read(&driver, buffers);
+    expect_given_back(&driver, ring_add_indirect(&driver, buffers, 3));
+    machine_finish(&machine);
+}
+
+static struct vring_desc *indirect_table(struct driver *driver)
+{
+    return machine_memory(driver->machine, driver->memory + DRIVER_INDIRECT, 0x1000);
+}
+
+static void test_indirect_nested(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+    uint16_t head;
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int at = 0; at < 3; at++) {
+        good_read(&driver, buffers);
+        head = ring_add_indirect(&driver, buffers, 3);
+        indirect_table(&driver)[at].flags |= VRING_DESC_F_INDIRECT;
+        indirect_table(&driver)[at].addr = driver.memory + DRIVER_INDIRECT;
+        indirect_table(&driver)[at].len = 48;
+        expect_given_back(&driver, head);
+    }
+    machine_finish(&machine);
+}
+
+static void test_indirect_with_next(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+    uint16_t head;
+
+    (void)state;
+    start(&machine, &driver);
+    good_read(&driver, buffers);
+    head = ring_add_indirect(&driver, buffers, 3);
+    ring_descriptor(&driver, head)->flags |= VRING_DESC_F_NEXT;
+    expect_given_back(&driver, head);
+    machine_finish(&machine);
+}
+
+/* 2.7.5.3.2: the device ignores this flag. */
+static void test_indirect_with_write(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+    uint16_t head;
+
+    (void)state;
+    start(&machine, &driver);
+    good_read(&driver, buffers);
+    head = ring_add_indirect(&driver, buffers, 3);
+    ring_descriptor(&driver, head)->flags |= VRING_DESC_F_WRITE;
+    assert_int_equal(driver_run(&driver, head), 513);
+    assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
+    machine_finish(&machine);
+}
+
+static void test_indirect_table_length(void **state)
+{
+    const uint32_t lengths[] = { 0, 1, 15, 17, 47, 49, 16 * (DRIVER_QUEUE_SIZE + 1), 0x10000000, 0xfffffff0, UINT32_MAX };
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        uint16_t head;
+
+        good_read(&driver, buffers);
+        head = ring_add_indirect(&driver, buffers, 3);
+        ring_descriptor(&driver, head)->len = lengths[i];
+        expect_given_back(&driver, head);
+    }
+    /* Cut short: the chain runs out of the table. */
+    good_read(&driver, buffers);
+    buffers[0].length = 16;
+    {
+        const uint16_t head = ring_add_indirect(&driver, buffers, 3);
+
+        ring_descriptor(&driver, head)->len = 32;
+        expect_given_back(&driver, head);
+    }
+    machine_finish(&machine);
+}
+
+static void test_indirect_table_is_no_ram(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int i = 0; i < 5; i++) {
+        const uint64_t addresses[] = { 0, MACHINE_RAM_END - 16, MACHINE_RAM_END, driver.bar, UINT64_MAX - 15 };
+        uint16_t head;
+
+        good_read(&driver, buffers);
+        head = ring_add_indirect(&driver, buffers, 3);
+        ring_descriptor(&driver, head)->addr = addresses[i];
+        expect_given_back(&driver, head);
+    }
+    machine_finish(&machine);
+}
+
+/* Unaligned tables are legal, if odd. */
+static void test_indirect_table_unaligned(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int shift = 1; shift < 16; shift += 3) {
+        uint16_t head;
+        char *table;
+
+        good_read(&driver, buffers);
+        head = ring_add_indirect(&driver, buffers, 3);
+        table = (char *)indirect_table(&driver);
+        memmove(table + shift, table, 48);
+        ring_descriptor(&driver, head)->addr += shift;
+        assert_int_equal(driver_run(&driver, head), 513);
+        assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
+    }
+    machine_finish(&machine);
+}
+
+static void test_indirect_loop_inside(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+
+    (void)state;
+    start(&machine, &driver);
+    for (uint16_t at = 0; at < 3; at++) {
+        for (uint16_t to = 0; to <= at; to++) {
+            uint16_t head;
+
+            good_read(&driver, buffers);
+            head = ring_add_indirect(&driver, buffers, 3);
+            indirect_table(&driver)[at].flags |= VRING_DESC_F_NEXT;
+            indirect_table(&driver)[at].next = to;
+            expect_given_back(&driver, head);
+        }
+    }
+    machine_finish(&machine);
+}
+
+static void test_indirect_next_beyond_table(void **state)
+{
+    const uint16_t nexts[] = { 3, 4, 0x1000, 0xffff };
+    struct machine machine;
+    struct driver driver;
+    struct buffer buffers[3];
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int i = 0; i < 4; i++) {
+        uint16_t head;
+
+        good_read(&driver, buffers);
+        head = ring_add_indirect(&driver, buffers, 3);
+        indirect_table(&driver)[0].next = nexts[i];
+        expect_given_back(&driver, head);
+    }
+    machine_finish(&machine);
+}
+
+/* Flags that are not defined are ignored: the request is good. */
+static void test_reserved_flags(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int bit = 3; bit < 16; bit++) {
+        const uint16_t head = add_good_read(&driver);
+
+        for (unsigned int i = 0; i < 3; i++) {
+            ring_descriptor(&driver, (head + i) % DRIVER_QUEUE_SIZE)->flags |= (uint16_t)(1u << bit);
+        }
+        assert_int_equal(driver_run(&driver, head), 513);
+        assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
+    }
+    ring_available(&driver)->flags = 0xfffe;
+    driver_check_serves(&driver);
+    machine_finish(&machine);
+}
+
+static void test_used_ring_overwritten(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int i = 0; i < 40; i++) {
+        const uint16_t used = driver.used;
+
+        memset(ring_used(&driver), (int)i * 7, sizeof(struct vring_used) + DRIVER_QUEUE_SIZE * 8 + 2);
+        ring_used(&driver)->idx = used;
+        driver_check_serves(&driver);
+    }
+    machine_finish(&machine);
+}
+
+/* The used index itself: it is ours, and comes right with the next request. */
+static void test_used_index_overwritten(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    uint16_t head;
+
+    (void)state;
+    start(&machine, &driver);
+    driver_check_serves(&driver);
+    head = add_good_read(&driver);
+    ring_publish(&driver, head);
+    ring_used(&driver)->idx = 0x7777;
+    driver_kick(&driver);
+    machine_settle(&machine);
+    assert_int_equal(ring_used(&driver)->idx, driver.used + 1);
+    assert_int_equal(driver_wait(&driver).id, head);
+    driver_check_serves(&driver);
+    machine_finish(&machine);
+}
+
+static void test_event_index_wild(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int i = 0; i < 100; i++) {
+        ring_available(&driver)->ring[DRIVER_QUEUE_SIZE] = (uint16_t)(i * 0x4321);
+        driver_check_serves(&driver);
+    }
+    machine_finish(&machine);
+}
+
+struct scribbler {
+    struct driver *driver;
+    bool ring; /* available ring and index, too */
+    bool stop;
+};
+
+static uint64_t next_random(uint64_t *random)
+{
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    return *random;
+}
+
+/* A second vCPU that rewrites descriptors, indirect table, header and event index, and perhaps the ring, as fast as it can. */
+static void *scribble(void *opaque)
+{
+    struct scribbler *scribbler = opaque;
+    struct driver *driver = scribbler->driver;
+    volatile uint64_t *table = (volatile uint64_t *)(void *)ring_descriptor(driver, 0);
+    volatile uint64_t *indirect = (volatile uint64_t *)(void *)indirect_table(driver);
+    volatile uint32_t *header = machine_memory(driver->machine, driver->memory + DRIVER_HEADER, 64);
+    volatile uint16_t *ring = (volatile uint16_t *)(void *)ring_available(driver);
+    const uint64_t good[2] = { driver_data_address(driver), 512 | (uint64_t)(VRING_DESC_F_NEXT | VRING_DESC_F_WRITE) << 32 };
+    uint64_t state = 88172645463325252ull;
+
+    while (!__atomic_load_n(&scribbler->stop, __ATOMIC_RELAXED)) {
+        const uint64_t random = next_random(&state);
+
+        table[random % (2 * DRIVER_QUEUE_SIZE)] = random >> 60 ? good[random & 1] : random;
+        indirect[(random >> 8) % 16] = random >> 61 ? good[random >> 8 & 1] : random * 3;
+        if (random % 8 == 0) {
+            /* The second word of a descriptor: NEXT, WRITE, INDIRECT as they come, next inside the table. */
+            table[(random >> 16) % DRIVER_QUEUE_SIZE * 2 + 1] = 512 | (random >> 20 & 7) << 32 | (random >> 24 & 15) << 48;
+        }
+        header[(random >> 12) % 4] = (uint32_t)(random >> 28 & 15);
+        ring[2 + DRIVER_QUEUE_SIZE] = (uint16_t)(random >> 30);
+        if (scribbler->ring) {
+            ring[2 + (random >> 40) % DRIVER_QUEUE_SIZE] = random >> 50 & 15;
+            ring[1] = (uint16_t)(ring[1] + (random % 64 == 0));
+        }
+    }
+    return NULL;
+}
+
+static void start_scribbling(struct machine *machine, struct driver *driver, struct scribbler *scribbler,
+                             pthread_t *thread)
+{
+    machine_start(machine, &(struct machine_options){ .read_only = true });
+    driver_probe(driver, machine, 1);
+    driver_start(driver, DRIVER_FEATURES);
+    scribbler->driver = driver;
+    assert_int_equal(pthread_create(thread, NULL, scribble, scribbler), 0);
+}
+
+static void stop_scribbling(struct driver *driver, struct scribbler *scribbler, pthread_t thread)
+{
+    __atomic_store_n(&scribbler->stop, true, __ATOMIC_RELAXED);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    driver_start(driver, DRIVER_FEATURES);
+    for (unsigned int i = 0; i < 50; i++) {
+        driver_check_serves(driver);
+    }
+    machine_finish(driver->machine);
+}
+
+/* Descriptors modified after the kick: every chain comes back, one way or another, and the device goes on. */
+static void test_descriptors_change_while_they_are_read(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct scribbler scribbler = { .ring = false };
+    const uint64_t end = machine_now() + 1500;
+    unsigned int given_back = 0, answered = 0;
+    pthread_t thread;
+
+    (void)state;
+    start_scribbling(&machine, &driver, &scribbler, &thread);
+    for (uint16_t head = 0; machine_now() < end; head = (uint16_t)((head + 1u) % DRIVER_QUEUE_SIZE)) {
+        if (driver_run(&driver, head) == 0) {
+            given_back++;
+        } else {
+            answered++;
+        }
+    }
+    print_message("%u chains given back, %u answered\n", given_back, answered);
+    assert_true(given_back > 0 && answered > 0);
+    assert_int_equal(driver_status(&driver) & VIRTIO_CONFIG_S_NEEDS_RESET, 0);
+    stop_scribbling(&driver, &scribbler, thread);
+}
+
+/* As driver_start(), for a device that may be broken again before the next look at its status. */
+static void start_again(struct driver *driver)
+{
+    driver_reset(driver);
+    driver_negotiate(driver, DRIVER_FEATURES);
+    driver_setup_msix(driver);
+    driver_setup_queue(driver);
+    driver_enable_queue(driver);
+    driver_set_status(driver, driver_status(driver) | VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+/* The ring and its index, too: the device gives up again and again, and works after each reset. */
+static void test_ring_changes_while_it_is_read(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    struct scribbler scribbler = { .ring = true };
+    const uint64_t end = machine_now() + 1500;
+    unsigned int resets = 0;
+    pthread_t thread;
+
+    (void)state;
+    start_scribbling(&machine, &driver, &scribbler, &thread);
+    while (machine_now() < end) {
+        driver_kick(&driver);
+        machine_turn(&machine);
+        if (driver_status(&driver) & VIRTIO_CONFIG_S_NEEDS_RESET) {
+            resets++;
+            start_again(&driver);
+        }
+    }
+    print_message("%u resets\n", resets);
+    assert_true(resets > 0);
+    stop_scribbling(&driver, &scribbler, thread);
+}
+
+/* Memory that cannot be mapped for now: the request fails, the next one is served. */
+static void test_mapping_fails_for_a_while(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    uint16_t head;
+
+    (void)state;
+    start(&machine, &driver);
+    local_guest_refuse_memory(machine.guest, true);
+    head = add_good_read(&driver);
+    ring_publish(&driver, head);
+    driver_kick(&driver);
+    assert_int_equal(driver_wait(&driver).len, 0);
+    local_guest_refuse_memory(machine.guest, false);
+    driver_check_serves(&driver);
+    machine_finish(&machine);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_available_index_jumps),
+        cmocka_unit_test(test_ring_entry_beyond_queue),
+        cmocka_unit_test(test_head_already_in_flight),
+        cmocka_unit_test(test_next_beyond_queue),
+        cmocka_unit_test(test_loop_to_itself),
+        cmocka_unit_test(test_loop_of_two),
+        cmocka_unit_test(test_loop_through_the_whole_table),
+        cmocka_unit_test(test_chain_longer_than_queue),
+        cmocka_unit_test(test_address_is_no_ram),
+        cmocka_unit_test(test_length_zero),
+        cmocka_unit_test(test_length_huge),
+        cmocka_unit_test(test_sum_of_lengths_overflows),
+        cmocka_unit_test(test_write_before_read),
+        cmocka_unit_test(test_indirect_without_feature),
+        cmocka_unit_test(test_indirect_nested),
+        cmocka_unit_test(test_indirect_with_next),
+        cmocka_unit_test(test_indirect_with_write),
+        cmocka_unit_test(test_indirect_table_length),
+        cmocka_unit_test(test_indirect_table_is_no_ram),
+        cmocka_unit_test(test_indirect_table_unaligned),
+        cmocka_unit_test(test_indirect_loop_inside),
+        cmocka_unit_test(test_indirect_next_beyond_table),
+        cmocka_unit_test(test_reserved_flags),
+        cmocka_unit_test(test_used_ring_overwritten),
+        cmocka_unit_test(test_used_index_overwritten),
+        cmocka_unit_test(test_event_index_wild),
+        cmocka_unit_test(test_descriptors_change_while_they_are_read),
+        cmocka_unit_test(test_ring_changes_while_it_is_read),
+        cmocka_unit_test(test_mapping_fails_for_a_while),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

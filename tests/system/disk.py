@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a disk is for, on two processors in real time: 256 MiB are read as they are on the host;
+a file system that the guest has made, filled and left is clean on the host.
+"""
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
+# pylint: disable=wrong-import-position
+from board import Board, Domain, Failed
+from cases import case, main
+from scene import (ANY_FAILED, binding, empty_disk, ended, healthy, kernel, random_disk,
+                   require_checksum, require_interrupts)
+
+
+def run(name, guest, disk, serve="1:disk", **board):
+    """Boots with this disk until the guest's script has ended well."""
+    console = Board(name, [guest], dom0_run="serve", dom0_words=f"sb.serve={serve}",
+                    disks={"disk": disk}, timeout=600, **board).run(
+        until=[ended(1, guest.run)], unless=[ANY_FAILED])
+    healthy(console, "dom1")
+    return console
+
+
+@case
+def reads_256_mib():
+    """A disk of random bytes has the same sha256 in the guest."""
+    guest = Domain(kernel=kernel("6.12"), cpus=2, run="show-disk", properties=binding())
+    console = run("disk-read", guest, random_disk(256), dom0_kernel=kernel("6.12"))
+    require_checksum(console, "dom1", random_disk(256))
+    require_interrupts(console, "dom1", "msix")
+
+
+def filesystem(name, guest, interrupts, serve, **board):
+    """The host looks at what is on stable storage when the board is switched off."""
+    disk = empty_disk(160, name)
+    console = run(name, guest, disk, serve, **board)
+    require_interrupts(console, "dom1", interrupts)
+    fsck = subprocess.run(["/sbin/e2fsck", "-fn", disk], capture_output=True, text=True, check=False)
+    if fsck.returncode:
+        raise Failed(f"e2fsck finds {disk} not clean:\n{fsck.stdout}{fsck.stderr}")
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / "data"
+        subprocess.run(["/sbin/debugfs", "-R", f"dump /data {copy}", disk], check=True,
+                       capture_output=True)
+        if copy.stat().st_size != 64 << 20:
+            raise Failed(f"the file on {disk} has {copy.stat().st_size} bytes")
+        require_checksum(console, "dom1", copy)
+
+
+@case
+def filesystem_gic3_msix_1cpu():
+    """MSI-X, 6.1."""
+    filesystem("filesystem-msix", Domain(run="make-filesystem", properties=binding()), "msix",
+               "1:disk")
+
+
+@case
+def filesystem_gic2_intx_2cpus():
+    """INTx, 6.12."""
+    guest = Domain(kernel=kernel("6.12"), cpus=2, run="make-filesystem", properties=binding())
+    filesystem("filesystem-intx", guest, "intx", "1:disk:--no-msix", gic=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * See driver.h.
+ */
+#include "driver.h"
+
+#include <string.h>
+
+#define PATIENCE_MS 20000
+
+static uint64_t config_read(struct driver *driver, unsigned int offset, unsigned int size)
+{
+    return machine_config_read(driver->machine, driver->device, offset, size);
+}
+
+static void config_write(struct driver *driver, unsigned int offset, unsigned int size, uint64_t data)
+{
+    machine_config_write(driver->machine, driver->device, offset, size, data);
+}
+
+static void place_bar(struct driver *driver)
+{
+    const uint16_t command = (uint16_t)config_read(driver, PCI_COMMAND, 2);
+
+    config_write(driver, PCI_COMMAND, 2, command & ~PCI_COMMAND_MEMORY);
+    config_write(driver, PCI_BASE_ADDRESS_0, 4, UINT32_MAX);
+    assert_int_equal(config_read(driver, PCI_BASE_ADDRESS_0, 4),
+                     (uint32_t)~(DRIVER_BAR_SIZE - 1) | PCI_BASE_ADDRESS_MEM_TYPE_64);
+    config_write(driver, PCI_BASE_ADDRESS_1, 4, UINT32_MAX);
+    assert_int_equal(config_read(driver, PCI_BASE_ADDRESS_1, 4), UINT32_MAX);
+
+    driver->bar = driver->machine->bridge.memory.base + driver->device * DRIVER_WINDOW;
+    config_write(driver, PCI_BASE_ADDRESS_0, 4, (uint32_t)driver->bar);
+    config_write(driver, PCI_BASE_ADDRESS_1, 4, driver->bar >> 32);
+    config_write(driver, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
+static void found_structure(struct driver *driver, uint8_t at)
+{
+    const uint8_t type = (uint8_t)config_read(driver, at + VIRTIO_PCI_CAP_CFG_TYPE, 1);
+    const uint64_t where = driver->bar + config_read(driver, at + VIRTIO_PCI_CAP_OFFSET, 4);
+
+    switch (type) {
+    case VIRTIO_PCI_CAP_COMMON_CFG:
+        driver->common = where;
+        break;
+    case VIRTIO_PCI_CAP_NOTIFY_CFG:
+        driver->notify = where;
+        driver->notify_multiplier = (uint32_t)config_read(driver, at + VIRTIO_PCI_NOTIFY_CAP_MULT, 4);
+        break;
+    case VIRTIO_PCI_CAP_ISR_CFG:
+        driver->isr = where;
+        break;
+    case VIRTIO_PCI_CAP_DEVICE_CFG:
+        driver->config = where;
+        break;
+    case VIRTIO_PCI_CAP_PCI_CFG:
+        driver->window = at;
+        break;
+    default:
+        fail_msg("unknown structure %u", type);
+    }
+}
+
+static void find_capabilities(struct driver *driver)
+{
+    uint8_t at = (uint8_t)config_read(driver, PCI_CAPABILITY_LIST, 1);
+    unsigned int seen = 0;
+
+    assert_true(config_read(driver, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST);
+    for (; at != 0; at = (uint8_t)config_read(driver, at + PCI_CAP_LIST_NEXT, 1)) {
+        assert_true(at >= PCI_STD_HEADER_SIZEOF && at % 4 == 0 && seen++ < 48);
+        switch (config_read(driver, at, 1)) {
+        case PCI_CAP_ID_VNDR:
+            found_structure(driver, at);
+            break;
+        case PCI_CAP_ID_MSIX:
+            driver->msix = at;
+            break;
+        case PCI_CAP_ID_EXP:
+            driver->express = at;
+            break;
+        case PCI_CAP_ID_PM:
+            driver->power_management = at;
+            break;
+        default:
+            fail_msg("unknown capability");
+        }
+    }
+    assert_true(driver->common && driver->notify && driver->isr && driver->config && driver->window);
+}
+
+void driver_probe(struct driver *driver, struct machine *machine, unsigned int device)
+{
+    *driver = (struct driver){
+        .machine = machine, .device = device, .queue_size = DRIVER_QUEUE_SIZE,
+        .memory = MACHINE_RAM + device * 0x100000ull,
+    };
+    assert_int_equal(config_read(driver, PCI_VENDOR_ID, 4), 0x1042u << 16 | 0x1af4u);
+    assert_int_equal(config_read(driver, PCI_HEADER_TYPE, 1), PCI_HEADER_TYPE_NORMAL);
+    place_bar(driver);
+    find_capabilities(driver);
+}
+
+uint64_t common_read(struct driver *driver, unsigned int offset, unsigned int size)
+{
+    return machine_read(driver->machine, driver->common + offset, size);
+}
+
+void common_write(struct driver *driver, unsigned int offset, unsigned int size, uint64_t data)
+{
+    machine_write(driver->machine, driver->common + offset, size, data);
+}
+
+uint8_t driver_status(struct driver *driver)
+{
+    return (uint8_t)common_read(driver, VIRTIO_PCI_COMMON_STATUS, 1);
+}
+
+void driver_set_status(struct driver *driver, uint8_t status)
+{
+    common_write(driver, VIRTIO_PCI_COMMON_STATUS, 1, status);
+}
+
+void driver_reset(struct driver *driver)
+{
+    const uint64_t deadline = machine_now() + PATIENCE_MS;
+
+    driver_set_status(driver, 0);
+    while (driver_status(driver) != 0) {
+        machine_check_deadline(deadline, "reset");
+    }
+    memset(machine_memory(driver->machine, driver->memory, DRIVER_HEADER), 0, DRIVER_HEADER);
+    driver->next_free = 0;
+    driver->available = 0;
+    driver->used = 0;
+}
+
+static uint64_t offered(struct driver *driver)
+{
+    uint64_t features = 0;
+
+    for (unsigned int select = 0; select < 2; select++) {
+        common_write(driver, VIRTIO_PCI_COMMON_DFSELECT, 4, select);
+        features |= common_read(driver, VIRTIO_PCI_COMMON_DF, 4) << (32 * select);
+    }
+    return features;
+}
+
+void driver_negotiate(struct driver *driver, uint64_t features)
+{
+    driver->features = features & offered(driver);
+    driver_set_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+    driver_set_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
+    for (unsigned int select = 0; select < 2; select++) {
+        common_write(driver, VIRTIO_PCI_COMMON_GFSELECT, 4, select);
+        common_write(driver, VIRTIO_PCI_COMMON_GF, 4, (uint32_t)(driver->features >> (32 * select)));
+    }
+    driver_set_status(driver,
+                      VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK);
+}
+
+uint32_t driver_msix_interrupt(const struct driver *driver, unsigned int vector)
+{
+    return bridge_msi_first(&driver->machine->bridge) + driver->device * 2 + vector;
+}
+
+void driver_setup_msix(struct driver *driver)
+{
+    const uint64_t table = driver->bar + (config_read(driver, driver->msix + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_OFFSET);
+
+    config_write(driver, driver->msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+    for (unsigned int vector = 0; vector < 2; vector++) {
+        const uint64_t entry = table + vector * PCI_MSIX_ENTRY_SIZE;
+        const uint64_t address = bridge_v2m_base(&driver->machine->bridge) + BRIDGE_V2M_SETSPI;
+
+        machine_write(driver->machine, entry + PCI_MSIX_ENTRY_LOWER_ADDR, 4, (uint32_t)address);
+        machine_write(driver->machine, entry + PCI_MSIX_ENTRY_UPPER_ADDR, 4, address >> 32);
+        machine_write(driver->machine, entry + PCI_MSIX_ENTRY_DATA, 4, driver_msix_interrupt(driver, vector));
+        machine_write(driver->machine, entry + PCI_MSIX_ENTRY_VECTOR_CTRL, 4, 0);
+    }
+    config_write(driver, driver->msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+    common_write(driver, VIRTIO_PCI_COMMON_MSIX, 2, 0);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_MSIX, 2), 0);
+}
+
+void driver_setup_queue(struct driver *driver)
+{
+    const struct {
+        unsigned int offset;
+        uint64_t address;
+    } parts[] = {
+        { VIRTIO_PCI_COMMON_Q_DESCLO, driver->memory + DRIVER_DESCRIPTORS },
+        { VIRTIO_PCI_COMMON_Q_AVAILLO, driver->memory + DRIVER_AVAILABLE },
+        { VIRTIO_PCI_COMMON_Q_USEDLO, driver->memory + DRIVER_USED },
+    };
+
+    common_write(driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_SIZE, 2), BLK_QUEUE_SIZE);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_SIZE, 2, driver->queue_size);
+    for (unsigned int i = 0; i < 3; i++) {
+        common_write(driver, parts[i].offset, 4, (uint32_t)parts[i].address);
+        common_write(driver, parts[i].offset + 4, 4, parts[i].address >> 32);
+    }
+    if (driver->msix) {
+        common_write(driver, VIRTIO_PCI_COMMON_Q_MSIX, 2, 1);
+        assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_MSIX, 2), 1);
+    }
+}
+
+void driver_enable_queue(struct driver *driver)
+{
+    common_write(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+}
+
+void driver_start(struct driver *driver, uint64_t features)
+{
+    driver_reset(driver);
+    driver_negotiate(driver, features);
+    assert_true(driver_status(driver) & VIRTIO_CONFIG_S_FEATURES_OK);
+    if (driver->msix) {
+        driver_setup_msix(driver);
+    }
+    driver_setup_queue(driver);
+    driver_enable_queue(driver);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
+    driver_set_status(driver, driver_status(driver) | VIRTIO_CONFIG_S_DRIVER_OK);
+    assert_int_equal(driver_status(driver), VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+                                                VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+struct vring_desc *ring_descriptor(struct driver *driver, unsigned int index)
+{
+    return machine_memory(driver->machine, driver->memory + DRIVER_DESCRIPTORS + index * sizeof(struct vring_desc),
+                          sizeof(struct vring_desc));
+}
+
+struct vring_avail *ring_available(struct driver *driver)
+{
+    return machine_memory(driver->machine, driver->memory + DRIVER_AVAILABLE, DRIVER_USED - DRIVER_AVAILABLE);
+}
+
+struct vring_used *ring_used(struct driver *driver)
+{
+    return machine_memory(driver->machine, driver->memory + DRIVER_USED, DRIVER_INDIRECT - DRIVER_USED);
+}
+
+uint16_t ring_add(struct driver *driver, const struct buffer *buffers, unsigned int count)
+{
+    const uint16_t head = driver->next_free;
+
+    for (unsigned int i = 0; i < count; i++) {
+        const uint16_t index = driver->next_free;
+
+        driver->next_free = (uint16_t)((index + 1u) % driver->queue_size);
+        *ring_descriptor(driver, index) = (struct vring_desc){
+            .addr = buffers[i].address,
+            .len = buffers[i].length,
+            .flags = (uint16_t)((buffers[i].write ? VRING_DESC_F_WRITE : 0) | (i + 1 < count ? VRING_DESC_F_NEXT : 0)),
+            .next = driver->next_free,
+        };
+    }
+    return head;
+}
+
+uint16_t ring_add_indirect(struct driver *driver, const struct buffer *buffers, unsigned int count)
+{
+    const uint64_t address = driver->memory + DRIVER_INDIRECT;
+    struct vring_desc *table = machine_memory(driver->machine, address, count * sizeof(*table));
+    const uint16_t head = driver->next_free;
+
+    driver->next_free = (uint16_t)((head + 1u) % driver->queue_size);
+    for (unsigned int i = 0; i < count; i++) {
+        table[i] = (struct vring_desc){
+            .addr = buffers[i].address,
+            .len = buffers[i].length,
+            .flags = (uint16_t)((buffers[i].write ? VRING_DESC_F_WRITE : 0) | (i + 1 < count ? VRING_DESC_F_NEXT : 0)),
+            .next = (uint16_t)(i + 1),
+        };
+    }
+    *ring_descriptor(driver, head) = (struct vring_desc){
+        .addr = address, .len = (uint32_t)(count * sizeof(*table)), .flags = VRING_DESC_F_INDIRECT,
+    };
+    return head;
+}
+
+void ring_publish(struct driver *driver, uint16_t head)
+{
+    struct vring_avail *available = ring_available(driver);
+
+    available->ring[driver->available % driver->queue_size] = head;
+    driver->available++;
+    __atomic_store_n(&available->idx, driver->available, __ATOMIC_SEQ_CST);
+}
+
+void driver_kick(struct driver *driver)
+{
+    machine_write(driver->machine, driver->notify, 2, 0);
+}
+
+bool driver_completed(struct driver *driver)
+{
+    return __atomic_load_n(&ring_used(driver)->idx, __ATOMIC_ACQUIRE) != driver->used;
+}
+
+struct vring_used_elem driver_wait(struct driver *driver)
+{
+    const uint64_t deadline = machine_now() + PATIENCE_MS;
+
+    while (!driver_completed(driver)) {
+        machine_turn(driver->machine);
+        machine_check_deadline(deadline, "a request");
+    }
+    /* What the driver does when it is interrupted; it asks to be told about the next one. */
+    ring_available(driver)->ring[driver->queue_size] = (uint16_t)(driver->used + 1);
+    return ring_used(driver)->ring[driver->used++ % driver->queue_size];
+}
+
+uint32_t driver_run(struct driver *driver, uint16_t head)
+{
+    struct vring_used_elem element;
+
+    ring_publish(driver, head);
+    driver_kick(driver);
+    element = driver_wait(driver);
+    assert_int_equal(element.id, head);
+    return element.len;
+}
+
+uint64_t blk_header(struct driver *driver, unsigned int slot, uint32_t type, uint64_t sector)
+{
+    const uint64_t address = driver->memory + DRIVER_HEADER + slot * 64;
+    const struct virtio_blk_outhdr header = { .type = type, .sector = sector };
+
+    memcpy(machine_memory(driver->machine, address, sizeof(header)), &header, sizeof(header));
+    *blk_status(driver, slot) = 0xaa;
+    return address;
+}
+
+uint64_t blk_status_address(const struct driver *driver, unsigned int slot)
+{
+    return driver->memory + DRIVER_HEADER + slot * 64 + 32;
+}
+
+uint8_t *blk_status(struct driver *driver, unsigned int slot)
+{
+    return machine_memory(driver->machine, blk_status_address(driver, slot), 1);
+}
+
+uint64_t driver_data_address(const struct driver *driver)
+{
+    return driver->memory + DRIVER_DATA;
+}
+
+void *driver_data(struct driver *driver)
+{
+    return machine_memory(driver->machine, driver_data_address(driver), 0x80000);
+}
+
+uint8_t blk_request(struct driver *driver, uint32_t type, uint64_t sector, uint32_t length)
+{
+    const bool from_device = type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
+    const struct buffer buffers[3] = {
+        { blk_header(driver, 0, type, sector), 16, false },
+        { driver_data_address(driver), length, from_device },
+        { blk_status_address(driver, 0), 1, true },
+    };
+    const struct buffer without[2] = { buffers[0], buffers[2] };
+    const uint32_t written =
+        driver_run(driver, length ? ring_add(driver, buffers, 3) : ring_add(driver, without, 2));
+
+    assert_int_equal(written, from_device ? length + 1 : 1);
+    return *blk_status(driver, 0);
+}
+
+void blk_check_pattern(struct driver *driver, uint64_t sector, uint32_t sectors)
+{
+    const uint64_t *words = driver_data(driver);
+
+    memset(driver_data(driver), 0x55, sectors * 512);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_IN, sector, sectors * 512), VIRTIO_BLK_S_OK);
+    for (uint64_t word = 0; word < sectors * 64; word++) {
+        assert_int_equal(words[word], machine_word(sector * 64 + word));
+    }
+}
+
+void driver_check_serves(struct driver *driver)
+{
+    if (driver_status(driver) != (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK |
+                                  VIRTIO_CONFIG_S_DRIVER_OK)) {
+        driver_start(driver, DRIVER_FEATURES);
+    }
+    blk_check_pattern(driver, 3, 8);
+}

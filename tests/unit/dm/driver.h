@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest's virtio-blk driver, as small as it can be: it finds a function in configuration space, puts its BAR somewhere,
+ * negotiates, builds split rings in guest memory and waits for used elements. What it does in driver_probe() and
+ * driver_start() is what Linux does; everything below that can be done wrongly on purpose.
+ *
+ * Each device has a megabyte of guest memory of its own: rings first, then buffers.
+ */
+#ifndef TESTS_DRIVER_H
+#define TESTS_DRIVER_H
+
+#include <linux/pci_regs.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
+#include <linux/virtio_ring.h>
+
+#include "machine.h"
+
+#define DRIVER_QUEUE_SIZE 16u /* small, so that wrapping is common */
+#define DRIVER_WINDOW     0x100000ull
+#define DRIVER_BAR_SIZE   0x8000u
+
+/* Where things are in the device's memory. */
+#define DRIVER_DESCRIPTORS 0x0000u
+#define DRIVER_AVAILABLE   0x2000u
+#define DRIVER_USED        0x4000u
+#define DRIVER_INDIRECT    0x6000u
+#define DRIVER_HEADER      0x8000u /* 64 bytes for each head: header, status */
+#define DRIVER_DATA        0x10000u
+
+#define DRIVER_FEATURES                                                                                              \
+    (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_RING_F_EVENT_IDX |               \
+     1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES)
+
+struct driver {
+    struct machine *machine;
+    unsigned int device; /* PCI device number */
+    uint64_t bar;
+    uint64_t memory; /* guest address of the device's megabyte */
+    uint64_t common, notify, isr, config;
+    uint32_t notify_multiplier;
+    uint8_t msix; /* offsets of capabilities, 0: none */
+    uint8_t express;
+    uint8_t power_management;
+    uint8_t window;
+    uint64_t features;
+    uint16_t queue_size;
+    uint16_t next_free; /* next descriptor to use */
+    uint16_t available; /* our available index */
+    uint16_t used;      /* used elements seen */
+};
+
+struct buffer {
+    uint64_t address;
+    uint32_t length;
+    bool write; /* device-writable */
+};
+
+/* Finds the function, sizes and places the BAR, enables memory decoding and bus mastering, finds the structures. */
+void driver_probe(struct driver *driver, struct machine *machine, unsigned int device);
+
+/* From reset to DRIVER_OK; `features` are those wanted, of those offered. Uses MSI-X, vectors 0 and 1, if it is there. */
+void driver_start(struct driver *driver, uint64_t features);
+
+/* The steps of it. */
+void driver_reset(struct driver *driver);
+void driver_negotiate(struct driver *driver, uint64_t features); /* up to FEATURES_OK */
+void driver_setup_msix(struct driver *driver);
+void driver_setup_queue(struct driver *driver); /* registers; then driver_enable_queue() */
+void driver_enable_queue(struct driver *driver);
+uint32_t driver_msix_interrupt(const struct driver *driver, unsigned int vector); /* the interrupt it uses for a vector */
+
+/* Common configuration. */
+uint64_t common_read(struct driver *driver, unsigned int offset, unsigned int size);
+void common_write(struct driver *driver, unsigned int offset, unsigned int size, uint64_t data);
+uint8_t driver_status(struct driver *driver);
+void driver_set_status(struct driver *driver, uint8_t status);
+
+/* Rings. */
+struct vring_desc *ring_descriptor(struct driver *driver, unsigned int index);
+struct vring_avail *ring_available(struct driver *driver);
+struct vring_used *ring_used(struct driver *driver);
+uint16_t ring_add(struct driver *driver, const struct buffer *buffers, unsigned int count); /* returns the head */
+uint16_t ring_add_indirect(struct driver *driver, const struct buffer *buffers, unsigned int count);
+void ring_publish(struct driver *driver, uint16_t head); /* without a notification */
+void driver_kick(struct driver *driver);
+bool driver_completed(struct driver *driver); /* whether there is a used element that was not waited for */
+struct vring_used_elem driver_wait(struct driver *driver);
+
+/* Publishes, notifies, waits; checks that it is this head that comes back, and returns the length. */
+uint32_t driver_run(struct driver *driver, uint16_t head);
+
+/* A request's header at the place that belongs to `slot`; its guest address, and that of its status byte (set to 0xaa). */
+uint64_t blk_header(struct driver *driver, unsigned int slot, uint32_t type, uint64_t sector);
+uint64_t blk_status_address(const struct driver *driver, unsigned int slot);
+uint8_t *blk_status(struct driver *driver, unsigned int slot);
+void *driver_data(struct driver *driver); /* at DRIVER_DATA: half a megabyte */
+uint64_t driver_data_address(const struct driver *driver);
+
+/* A whole request, with `length` bytes of data at DRIVER_DATA; returns the status. */
+uint8_t blk_request(struct driver *driver, uint32_t type, uint64_t sector, uint32_t length);
+
+/* Reads sectors and checks that they are as they were made. */
+void blk_check_pattern(struct driver *driver, uint64_t sector, uint32_t sectors);
+
+/* The next good request is served: at once, or, when the device asks for it, after a reset. */
+void driver_check_serves(struct driver *driver);
+
+#endif

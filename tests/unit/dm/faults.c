@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * See faults.h. A request that is held or fails is remembered with all arguments of its call; one call in one struct.
+ */
+#include "faults.h"
+
+#include <stdlib.h>
+
+#include "loop.h"
+
+#define CALLS_MAX 64u
+
+enum kind { READ, WRITE, ALLOCATE, SYNC };
+
+struct call {
+    enum kind kind;
+    struct loop *loop;
+    struct loop_request *request;
+    int descriptor;
+    const struct iovec *vector;
+    unsigned int count;
+    uint64_t offset;
+    uint64_t length;
+    int mode;
+    bool durable;
+    loop_done_fn *done;
+    int result; /* to fail with */
+    struct loop_task task;
+};
+
+static bool holding;
+static int failure;
+static uint64_t cut_bytes;
+static struct iovec cut_vector;
+static bool last_durable;
+static unsigned int syncs;
+static unsigned int held;
+static struct call held_call[CALLS_MAX];
+static struct call failing;
+
+void __real_loop_read(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
+                      unsigned int count, uint64_t offset, loop_done_fn *done);
+void __real_loop_write(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
+                       unsigned int count, uint64_t offset, bool durable, loop_done_fn *done);
+void __real_loop_allocate(struct loop *loop, struct loop_request *request, int descriptor, int mode, uint64_t offset,
+                          uint64_t length, loop_done_fn *done);
+void __real_loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done);
+void __wrap_loop_read(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
+                      unsigned int count, uint64_t offset, loop_done_fn *done);
+void __wrap_loop_write(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
+                       unsigned int count, uint64_t offset, bool durable, loop_done_fn *done);
+void __wrap_loop_allocate(struct loop *loop, struct loop_request *request, int descriptor, int mode, uint64_t offset,
+                          uint64_t length, loop_done_fn *done);
+void __wrap_loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done);
+
+void faults_hold(void)
+{
+    holding = true;
+}
+
+unsigned int faults_held(void)
+{
+    return held;
+}
+
+void faults_fail(int result)
+{
+    failure = result;
+}
+
+void faults_cut(uint64_t bytes)
+{
+    cut_bytes = bytes;
+}
+
+bool faults_last_durable(void)
+{
+    return last_durable;
+}
+
+unsigned int faults_syncs(void)
+{
+    return syncs;
+}
+
+static void start(const struct call *call)
+{
+    switch (call->kind) {
+    case READ:
+        __real_loop_read(call->loop, call->request, call->descriptor, call->vector, call->count, call->offset,
+                         call->done);
+        break;
+    case WRITE:
+        __real_loop_write(call->loop, call->request, call->descriptor, call->vector, call->count, call->offset,
+                          call->durable, call->done);
+        break;
+    case ALLOCATE:
+        __real_loop_allocate(call->loop, call->request, call->descriptor, call->mode, call->offset, call->length,
+                             call->done);
+        break;
+    case SYNC:
+        __real_loop_sync(call->loop, call->request, call->descriptor, call->done);
+        break;
+    }
+}
+
+void faults_release(void)
+{
+    holding = false;
+    for (unsigned int i = 0; i < held; i++) {
+        start(&held_call[i]);
+    }
+    held = 0;
+}
+
+static void fail_later(void *opaque)
+{
+    struct call *call = opaque;
+
+    call->done(call->request, call->result);
+}
+
+static void take(const struct call *call)
+{
+    struct call copy = *call;
+
+    if (failure) {
+        failing = copy;
+        failing.result = failure;
+        failing.task = (struct loop_task){ .run = fail_later, .opaque = &failing };
+        failure = 0;
+        loop_defer(call->loop, &failing.task);
+        return;
+    }
+    if (cut_bytes && (call->kind == READ || call->kind == WRITE)) {
+        cut_vector = call->vector[0];
+        cut_vector.iov_len = cut_vector.iov_len < cut_bytes ? cut_vector.iov_len : cut_bytes;
+        copy.vector = &cut_vector;
+        copy.count = 1;
+        cut_bytes = 0;
+    }
+    if (holding) {
+        if (held == CALLS_MAX) {
+            abort();
+        }
+        held_call[held++] = copy;
+        return;
+    }
+    start(&copy);
+}
+
+void __wrap_loop_read(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
+                      unsigned int count, uint64_t offset, loop_done_fn *done)
+{
+    take(&(struct call){ .kind = READ, .loop = loop, .request = request, .descriptor = descriptor, .vector = vector,
+                         .count = count, .offset = offset, .done = done });
+}
+
+void __wrap_loop_write(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
+                       unsigned int count, uint64_t offset, bool durable, loop_done_fn *done)
+{
+    last_durable = durable;
+    take(&(struct call){ .kind = WRITE, .loop = loop, .request = request, .descriptor = descriptor, .vector = vector,
+                         .count = count, .offset = offset, .durable = durable, .done = done });
+}
+
+void __wrap_loop_allocate(struct loop *loop, struct loop_request *request, int descriptor, int mode, uint64_t offset,
+                          uint64_t length, loop_done_fn *done)
+{
+    take(&(struct call){ .kind = ALLOCATE, .loop = loop, .request = request, .descriptor = descriptor, .mode = mode,
+                         .offset = offset, .length = length, .done = done });
+}
+
+void __wrap_loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done)
+{
+    syncs++;
+    take(&(struct call){ .kind = SYNC, .loop = loop, .request = request, .descriptor = descriptor, .done = done });
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A disk that is slow or broken when the test wants it: the calls from devices/ to loop_read(), loop_write(), loop_allocate() and
+ * loop_sync() come here first (linker option --wrap).
+ */
+#ifndef TESTS_FAULTS_H
+#define TESTS_FAULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Requests that come from now on wait until faults_release(), which starts them. */
+void faults_hold(void);
+void faults_release(void);
+unsigned int faults_held(void);
+
+/* The next request ends with `result`, a negative errno value, without being tried. */
+void faults_fail(int result);
+
+/* The next read or write transfers at most so many bytes. */
+void faults_cut(uint64_t bytes);
+
+/* Flags of the last write: whether it was durable; and how many syncs there were. */
+bool faults_last_durable(void);
+unsigned int faults_syncs(void);
+
+#endif

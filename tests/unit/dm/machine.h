@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the device model's tests run on: a local guest (platform/local.h) and the whole device model serving it, in one process
+ * and one thread. The guest's accesses let the model take turns until they are answered; machine_settle() lets it finish.
+ *
+ * Disks are files of the current directory, unlinked at the end, whose 8-byte words are machine_word() of their number.
+ * Any failure fails the test.
+ */
+#ifndef TESTS_MACHINE_H
+#define TESTS_MACHINE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "model.h"
+#include "platform/local.h"
+
+#define MACHINE_DOMAIN  7u
+#define MACHINE_DISKS   6u
+#define MACHINE_RAM     0x40000000ull
+#define MACHINE_RAM_END 0x41000000ull /* then a hole */
+#define MACHINE_RAM2    0x42000000ull
+#define MACHINE_BANK    0x1000000ull
+#define MACHINE_SECTORS 2048u
+
+struct machine {
+    struct local_guest *guest;
+    struct model *model;
+    struct bridge bridge;
+    struct model_options options;
+    unsigned int disks;
+    char path[MACHINE_DISKS][64];
+};
+
+struct machine_options {
+    unsigned int disks;      /* 0 means 1 */
+    bool intx_only;          /* no MSI-X offered */
+    bool read_only;
+    unsigned int interrupts; /* of the bridge; 0 means 32 */
+    uint64_t sectors;        /* of each disk; 0 means MACHINE_SECTORS */
+    const char *id;
+};
+
+void machine_start(struct machine *machine, const struct machine_options *options);
+void machine_finish(struct machine *machine); /* stops the model if it still runs, and checks that it did not fail */
+
+/* Starts the model again after the test has destroyed it. */
+void machine_start_model(struct machine *machine);
+void machine_stop_model(struct machine *machine);
+
+/* Lets the model work until it has nothing to do for a while. */
+void machine_settle(struct machine *machine);
+void machine_turn(void *machine);
+
+/* Configuration space of function 0 of a device of bus 0, and raw guest accesses. */
+uint64_t machine_config_read(struct machine *machine, unsigned int device, unsigned int offset, unsigned int size);
+void machine_config_write(struct machine *machine, unsigned int device, unsigned int offset, unsigned int size,
+                          uint64_t data);
+uint64_t machine_read(struct machine *machine, uint64_t address, unsigned int size);
+void machine_write(struct machine *machine, uint64_t address, unsigned int size, uint64_t data);
+void *machine_memory(struct machine *machine, uint64_t address, uint64_t length);
+
+uint64_t machine_word(uint64_t number);
+
+/* Monotonic milliseconds, and an unconditional failure when `deadline` has passed. */
+uint64_t machine_now(void);
+void machine_check_deadline(uint64_t deadline, const char *what);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The device model from start to end: what it claims and declares, in which order it takes itself apart, what becomes of requests in
+ * flight.
+ */
+#include "driver.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "faults.h"
+
+static void start(struct machine *machine, struct driver *driver)
+{
+    machine_start(machine, &(struct machine_options){ 0 });
+    driver_probe(driver, machine, 1);
+    driver_start(driver, DRIVER_FEATURES);
+}
+
+static void begin_read(struct driver *driver)
+{
+    const struct buffer buffers[] = {
+        { blk_header(driver, 0, VIRTIO_BLK_T_IN, 0), 16, false },
+        { driver_data_address(driver), 4096, true },
+        { blk_status_address(driver, 0), 1, true },
+    };
+
+    memset(driver_data(driver), 0x55, 4096);
+    ring_publish(driver, ring_add(driver, buffers, 3));
+    driver_kick(driver);
+}
+
+static void test_ready(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    uint64_t status;
+
+    (void)state;
+    start(&machine, &driver);
+    status = bridge_status_base(&machine.bridge);
+    assert_int_equal(machine_read(&machine, status + BRIDGE_STATUS_MAGIC, 4), BRIDGE_STATUS_MAGIC_VALUE);
+    assert_int_equal(machine_read(&machine, status + BRIDGE_STATUS_STATE, 4), BRIDGE_STATUS_STATE_READY);
+    assert_int_equal(local_guest_claims(machine.guest), 2);
+    machine_stop_model(&machine);
+    assert_int_equal(machine_read(&machine, status + BRIDGE_STATUS_STATE, 4), 0);
+    assert_int_equal(local_guest_claims(machine.guest), 0);
+    assert_int_equal(machine_config_read(&machine, 1, PCI_VENDOR_ID, 4), UINT32_MAX);
+    machine_finish(&machine);
+}
+
+/* 2.4.2, 4.1.4.3.2: while a request is in flight the status does not read 0, and afterwards its memory is not written. */
+static void test_reset_in_mid_io(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    faults_hold();
+    begin_read(&driver);
+    assert_int_equal(faults_held(), 1);
+    driver_set_status(&driver, 0);
+    for (int i = 0; i < 10; i++) {
+        assert_int_not_equal(driver_status(&driver), 0);
+    }
+    common_write(&driver, VIRTIO_PCI_COMMON_GF, 4, 1); /* ignored meanwhile */
+    driver_set_status(&driver, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+    faults_release();
+    driver_reset(&driver);
+    memset(driver_data(&driver), 0x55, 4096);
+    machine_settle(&machine);
+    for (int i = 0; i < 4096; i++) {
+        assert_int_equal(((uint8_t *)driver_data(&driver))[i], 0x55);
+    }
+    assert_int_equal(ring_used(&driver)->idx, 0);
+    driver_check_serves(&driver);
+    machine_finish(&machine);
+}
+
+static void test_stop_lets_requests_end(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    faults_hold();
+    begin_read(&driver);
+    model_stop(machine.model);
+    assert_false(local_guest_ready(machine.guest));
+    machine_settle(&machine);
+    assert_int_equal(model_state(machine.model), MODEL_STOPPING);
+    /* Accesses are still answered, and new requests are not taken. */
+    assert_int_not_equal(driver_status(&driver), 0);
+    begin_read(&driver);
+    assert_int_equal(faults_held(), 1);
+    faults_release();
+    assert_int_equal(driver_wait(&driver).len, 4097);
+    machine_settle(&machine);
+    assert_int_equal(model_state(machine.model), MODEL_ENDED);
+    assert_false(driver_completed(&driver));
+    assert_int_equal(model_destroy(machine.model), 0);
+    machine.model = NULL;
+    machine_finish(&machine);
+}
+
+static int signals_as_descriptor(void)
+{
+    sigset_t signals;
+
+    assert_int_equal(sigemptyset(&signals), 0);
+    assert_int_equal(sigaddset(&signals, SIGTERM), 0);
+    assert_int_equal(sigprocmask(SIG_BLOCK, &signals, NULL), 0);
+    return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static void test_signal_in_mid_io(void **state)
+{
+    const int signals = signals_as_descriptor();
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    model_stop_when(machine.model, signals);
+    faults_hold();
+    begin_read(&driver);
+    assert_int_equal(kill(getpid(), SIGTERM), 0);
+    machine_settle(&machine);
+    assert_int_equal(model_state(machine.model), MODEL_STOPPING);
+    faults_release();
+    model_run(machine.model);
+    assert_int_equal(driver_wait(&driver).len, 4097);
+    assert_int_equal(model_failure(machine.model), 0);
+    assert_int_equal(model_destroy(machine.model), 0);
+    machine.model = NULL;
+    machine_finish(&machine);
+    assert_int_equal(close(signals), 0);
+}
+
+static void test_second_signal_does_not_wait(void **state)
+{
+    const int signals = signals_as_descriptor();
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    model_stop_when(machine.model, signals);
+    faults_hold();
+    begin_read(&driver);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(kill(getpid(), SIGTERM), 0);
+        machine_settle(&machine);
+    }
+    assert_int_equal(model_state(machine.model), MODEL_ENDED);
+    faults_release();
+    assert_int_equal(model_destroy(machine.model), 0);
+    machine.model = NULL;
+    machine_finish(&machine);
+    assert_int_equal(close(signals), 0);
+}
+
+static void test_guest_gone(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    faults_hold();
+    begin_read(&driver);
+    local_guest_die(machine.guest);
+    machine_settle(&machine);
+    assert_int_equal(model_state(machine.model), MODEL_STOPPING);
+    faults_release();
+    model_run(machine.model);
+    assert_true(model_guest_gone(machine.model));
+    assert_int_equal(model_failure(machine.model), 0);
+    assert_int_equal(model_destroy(machine.model), 0);
+    machine.model = NULL;
+    machine_finish(&machine);
+}
+
+static void test_end_makes_durable(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    unsigned int before;
+
+    (void)state;
+    start(&machine, &driver);
+    before = faults_syncs();
+    memset(driver_data(&driver), 1, 512);
+    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
+    assert_false(faults_last_durable());
+    assert_int_equal(faults_syncs(), before);
+    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK);
+    assert_int_equal(faults_syncs(), before + 1);
+    driver_start(&driver, 1ull << VIRTIO_F_VERSION_1);
+    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
+    assert_true(faults_last_durable());
+    machine_finish(&machine);
+}
+
+static void test_start_again(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    for (int i = 0; i < 5; i++) {
+        machine_stop_model(&machine);
+        machine_start_model(&machine);
+        driver_probe(&driver, &machine, 1);
+        driver_check_serves(&driver);
+    }
+    machine_finish(&machine);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_reset_in_mid_io),
+        cmocka_unit_test(test_stop_lets_requests_end),
+        cmocka_unit_test(test_signal_in_mid_io),
+        cmocka_unit_test(test_second_signal_does_not_wait),
+        cmocka_unit_test(test_guest_gone),
+        cmocka_unit_test(test_end_makes_durable),
+        cmocka_unit_test(test_start_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

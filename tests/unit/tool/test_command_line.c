@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line: help, usage errors, standard input, what node and map print, and exit statuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "process.h"
+
+static char *tool;
+static char **trees;
+static int tree_count;
+static struct process_result result;
+
+/* A good tree's file by its name. */
+static char *tree(const char *name)
+{
+    for (int i = 0; i < tree_count; i++) {
+        const char *base = strrchr(trees[i], '/');
+
+        if (strcmp(base != NULL ? base + 1 : trees[i], name) == 0) {
+            return trees[i];
+        }
+    }
+    fail_msg("no tree %s", name);
+    return NULL;
+}
+
+static void run(char *first, char *second, char *third, char *fourth, char *fifth)
+{
+    char *const arguments[] = {tool, first, second, third, fourth, fifth, NULL};
+
+    process_run(arguments, NULL, 0, &result);
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL) {
+        fail_msg("\"%s\" is not in:\n%s", part, text);
+    }
+}
+
+static void help_and_version(void **state)
+{
+    (void)state;
+    run("--help", NULL, NULL, NULL, NULL);
+    assert_int_equal(result.status, 0);
+    assert_contains(result.output, "usage: sidebridge");
+    run("--version", NULL, NULL, NULL, NULL);
+    assert_int_equal(result.status, 0);
+    assert_contains(result.output, "sidebridge 0.");
+}
+
+static void help_of_each_command(void **state)
+{
+    char *const names[] = {"check", "node", "map"};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        char usage[64];
+
+        snprintf(usage, sizeof(usage), "usage: sidebridge %s", names[i]);
+        run(names[i], "--help", NULL, NULL, NULL);
+        assert_int_equal(result.status, 0);
+        assert_contains(result.output, usage);
+        assert_string_equal(result.errors, "");
+    }
+}
+
+static void usage_errors(void **state)
+{
+    (void)state;
+    run(NULL, NULL, NULL, NULL, NULL);
+    assert_int_equal(result.status, 2);
+    run("frobnicate", NULL, NULL, NULL, NULL);
+    assert_int_equal(result.status, 2);
+    assert_contains(result.errors, "there is no command 'frobnicate'");
+    run("check", NULL, NULL, NULL, NULL);
+    assert_int_equal(result.status, 2);
+    assert_contains(result.errors, "an operand is missing");
+    run("node", tree("good-plain.dtb"), NULL, NULL, NULL);
+    assert_int_equal(result.status, 2);
+    run("map", "a", "b", "c", NULL);
+    assert_int_equal(result.status, 2);
+    assert_contains(result.errors, "too many operands");
+    run("check", "--frobnicate", "a", NULL, NULL);
+    assert_int_equal(result.status, 2);
+    run("check", "-O", "dtb", "a", NULL);
+    assert_int_equal(result.status, 2);
+    run("node", "-O", "elf", "a", "b");
+    assert_int_equal(result.status, 2);
+}
+
+static void address_bits_out_of_range(void **state)
+{
+    char *const wrong[] = {"31", "53", "-40", "40x", "", "99999999999999999999"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        run("check", "--address-bits", wrong[i], tree("good-plain.dtb"), NULL);
+        assert_int_equal(result.status, 2);
+        assert_contains(result.errors, "from 32 to 52");
+    }
+}
+
+static void address_bits_decide(void **state)
+{
+    (void)state;
+    run("check", "-a", "38", tree("good-full.dtb"), NULL);
+    assert_int_equal(result.status, 1);
+    assert_contains(result.errors, "prefetch_address 0x4000000000: the window must end at or below the guest's last "
+                                   "physical address 0x3fffffffff");
+    run("check", "-a", "39", tree("good-full.dtb"), NULL);
+    assert_int_equal(result.status, 0);
+}
+
+static void several_files_and_one_that_is_missing(void **state)
+{
+    (void)state;
+    run("check", tree("good-plain.dtb"), "/nonexistent/file", tree("good-full.dtb"), NULL);
+    assert_int_equal(result.status, 1);
+    assert_string_equal(result.errors, "/nonexistent/file: cannot be opened: No such file or directory\n");
+    assert_contains(result.output, "good-full.dtb: 1 domain, 1 with a bridge; 0 errors, 0 warnings");
+}
+
+static void a_directory_is_not_a_file(void **state)
+{
+    (void)state;
+    run("check", "/", NULL, NULL, NULL);
+    assert_int_equal(result.status, 1);
+    assert_string_equal(result.errors, "/: cannot be read: Is a directory\n");
+}
+
+static void standard_input(void **state)
+{
+    static uint8_t blob[65536];
+    char *const arguments[] = {tool, "check", "-", NULL};
+    FILE *file = fopen(tree("good-plain.dtb"), "rb");
+    size_t size;
+
+    (void)state;
+    assert_non_null(file);
+    size = fread(blob, 1, sizeof(blob), file);
+    fclose(file);
+    process_run(arguments, blob, size, &result);
+    assert_int_equal(result.status, 0);
+    assert_string_equal(result.output, "<stdin>: 1 domain, 1 with a bridge; 0 errors, 0 warnings\n");
+}
+
+static void source_instead_of_a_blob(void **state)
+{
+    char *const arguments[] = {tool, "check", "-", NULL};
+    const char *const sources[] = {"/dts-v1/;\n/ { };\n", "\n\n/* a comment */ /dts-v1/;", "// a comment\n"};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        process_run(arguments, sources[i], strlen(sources[i]), &result);
+        assert_int_equal(result.status, 1);
+        assert_string_equal(result.errors, "<stdin>: this is the source of a device tree; compile it first: dtc -I "
+                                           "dts -O dtb\n");
+    }
+}
+
+static void node_by_name_path_and_number(void **state)
+{
+    char *const names[] = {"domU2", "/chosen/domU2", "2"};
+    static char first[PROCESS_TEXT_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        run("node", tree("good-two-domains.dtb"), names[i], NULL, NULL);
+        assert_int_equal(result.status, 0);
+        assert_contains(result.output, "memory@40000000");
+        assert_contains(result.output, "reg = <0x0 0x40000000 0x0 0x4000000>");
+        if (i == 0) {
+            strcpy(first, result.output);
+        }
+        assert_string_equal(result.output, first);
+    }
+}
+
+static void node_of_nobody(void **state)
+{
+    (void)state;
+    run("node", tree("good-plain.dtb"), "domU9", NULL, NULL);
+    assert_int_equal(result.status, 1);
+    assert_contains(result.errors, "there is no domain \"domU9\"");
+    assert_string_equal(result.output, "");
+    run("node", tree("good-typo.dtb"), "domU1", NULL, NULL);
+    assert_int_equal(result.status, 1);
+    assert_contains(result.errors, "/chosen/domU1: the domain has no bridge (secondary-emulated-pci-host-bridge)");
+}
+
+static void node_prints_the_bridge(void **state)
+{
+    (void)state;
+    run("node", tree("good-full.dtb"), "domU1", NULL, NULL);
+    assert_int_equal(result.status, 0);
+    assert_contains(result.output, "/dts-v1/;");
+    assert_contains(result.output, "interrupt_controller: interrupt-controller@3001000 {");
+    assert_contains(result.output, "compatible = \"pci-host-ecam-generic\";");
+    assert_contains(result.output, "<0x43000000 0x40 0x0 0x40 0x0 0x1 0x0>;");
+    assert_contains(result.output, "iommu-map = <0x0 &iommu_0 0x0 0x1>;");
+    assert_contains(result.output, "<0x1800 0x0 0x0 0x4 &interrupt_controller 0x0 0xe 0x4>;");
+    assert_contains(result.output, "msi-parent = <&v2m>;");
+    run("node", tree("good-gicv2.dtb"), "domU1", NULL, NULL);
+    assert_contains(result.output, "compatible = \"arm,gic-400\";");
+}
+
+static void map_draws_ranges_holes_and_interrupts(void **state)
+{
+    (void)state;
+    run("map", tree("good-full.dtb"), NULL, NULL, NULL);
+    assert_int_equal(result.status, 0);
+    assert_contains(result.output, "domain 1 /chosen/domU1, GICv3\n");
+    assert_contains(result.output, "  0x0000000000000 - 0x0000001ffffff       32 MiB  -\n");
+    assert_contains(result.output, "* 0x0000010000000 - 0x0000010ffffff       16 MiB  bridge: ECAM\n");
+    assert_contains(result.output, "* 0x0000034000000 - 0x0000035fdffff     31.9 MiB  bridge: memory\n");
+    assert_contains(result.output, "* 0x0000035fe0000 - 0x0000035feffff       64 KiB  bridge: v2m frame\n");
+    assert_contains(result.output, "* 0x0000035ff0000 - 0x0000035ffffff       64 KiB  bridge: status page\n");
+    assert_contains(result.output, "  0x0000022000000 - 0x0000022000fff        4 KiB  vpl011\n");
+    assert_contains(result.output, "  0x0000038000000 - 0x0000038ffffff       16 MiB  the grant table\n");
+    assert_contains(result.output, "  0x0000040000000 - 0x0000047ffffff      128 MiB  guest RAM\n");
+    assert_contains(result.output, "* 0x0004000000000 - 0x00040ffffffff        4 GiB  bridge: prefetchable memory\n");
+    assert_contains(result.output, "  0x0004100000000 - 0x000ffffffffff      764 GiB  -\n");
+    assert_contains(result.output, "interrupts 44-47: INTA to INTD\n");
+    assert_contains(result.output, "interrupts 48-63: 16 MSI vectors\n");
+    assert_contains(result.output, "16 buses, flags: GRANTS HOLD\n");
+}
+
+static void map_of_one_of_two_domains(void **state)
+{
+    (void)state;
+    run("map", tree("good-two-domains.dtb"), NULL, NULL, NULL);
+    assert_contains(result.output, "domain 1 /chosen/domU1");
+    assert_contains(result.output, "\n\ndomain 2 /chosen/domU2");
+    run("map", tree("good-two-domains.dtb"), "domU2", NULL, NULL);
+    assert_null(strstr(result.output, "domU1"));
+    run("map", tree("good-two-domains.dtb"), "3", NULL, NULL);
+    assert_int_equal(result.status, 1);
+}
+
+static void output_that_cannot_be_written(void **state)
+{
+    char command[4096];
+
+    (void)state;
+    snprintf(command, sizeof(command), "'%s' node '%s' domU1 > /dev/full 2> /dev/null", tool,
+             tree("good-plain.dtb"));
+    assert_int_equal(WEXITSTATUS(system(command)), 1);
+    snprintf(command, sizeof(command), "'%s' check '%s' > /dev/full 2> /dev/null", tool, tree("good-plain.dtb"));
+    assert_int_equal(WEXITSTATUS(system(command)), 1);
+}
+
+int main(int count, char **arguments)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(help_and_version),
+        cmocka_unit_test(help_of_each_command),
+        cmocka_unit_test(usage_errors),
+        cmocka_unit_test(address_bits_out_of_range),
+        cmocka_unit_test(address_bits_decide),
+        cmocka_unit_test(several_files_and_one_that_is_missing),
+        cmocka_unit_test(a_directory_is_not_a_file),
+        cmocka_unit_test(standard_input),
+        cmocka_unit_test(source_instead_of_a_blob),
+        cmocka_unit_test(node_by_name_path_and_number),
+        cmocka_unit_test(node_of_nobody),
+        cmocka_unit_test(node_prints_the_bridge),
+        cmocka_unit_test(map_draws_ranges_holes_and_interrupts),
+        cmocka_unit_test(map_of_one_of_two_domains),
+        cmocka_unit_test(output_that_cannot_be_written),
+    };
+
+    if (count < 3) {
+        return 99;
+    }
+    tool = arguments[1];
+    trees = arguments + 2;
+    tree_count = count - 2;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
