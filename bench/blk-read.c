@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What one 4 KiB read at queue depth 1 costs, counted and not timed, on the local platform with a driver that behaves as Linux's:
- * a notification for each request, an interrupt for each completion, with INTx a read of the ISR status.
+ * What one 4 KiB read at queue depth 1 costs, counted and not timed, on the local platform with a driver that behaves
+ * as Linux's: a notification for each request, an interrupt for each completion, with INTx a read of the ISR status.
  *
  *   blocking    guest accesses for which a vCPU stops until the device model has answered
  *   hypercalls  of the device model: answers told to the hypervisor, and interrupts raised and lowered
@@ -64,7 +64,8 @@ static struct cost measure(bool intx_only)
         read_once(&driver, i, &interrupts);
     }
     cost.blocking = (double)counters->blocking / READS;
-    cost.hypercalls = (double)(counters->answers + counters->interrupts + counters->claims + counters->releases) / READS;
+    cost.hypercalls =
+        (double)(counters->answers + counters->interrupts + counters->claims + counters->releases) / READS;
     cost.interrupts = (double)interrupts / READS;
     machine_finish(&machine);
     return cost;

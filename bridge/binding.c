@@ -1,16 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The binding: from the cells of the property to a struct bridge, and every rule that needs no knowledge of the guest.
+ * The binding: from a domain's node to struct bridge, and every rule that needs no knowledge of the guest.
  *
- *   <ecam_address ecam_size memory_address memory_size prefetch_address prefetch_size irq_start irq_how_many flags>
+ *   on the domain's node   secondary-emulated-pci-host-bridge =
+ *                              <ecam_address ecam_size memory_address memory_size prefetch_address prefetch_size
+ *                               irq_start irq_how_many flags>
+ *                          or virtio-pci with virtio-pci-ranges, the first proposal
+ *   a child node           xen,ioreq-pci-host-bridge, with more options; as many as wanted
+ *   a child node           xen,ioreq-mmio: plain ranges and interrupts whose nodes the user writes
  *
- * Addresses take the parent's #address-cells, sizes its #size-cells, the last three fields one cell each. The first
- * rule that is broken is the one that is reported, in the order of the fields. Each rule is described for users in
+ * Whoever has the device tree, flattened or not, lends its properties through struct bridge_node. The first rule that
+ * is broken is the one that is reported, in the order of the fields. Each rule is described for users in
  * docs/binding.md. Called by the hypervisor while it parses a domain's node at boot, and by the command-line tool.
  */
-#include "binding.h"
+#define BRIDGE_WANTS_GUEST_LAYOUT
+#include "bridge.h"
 
 #define BELOW_4G 0x100000000ull
+
+/* What virtio-pci implies; the addresses are the holes that the guest memory layout keeps for a PCI host bridge. */
+#define VIRTIO_PCI      "virtio-pci"
+#define VIRTIO_PCI_FIRST 44u
+static const uint64_t virtio_pci_bases[] = {GUEST_VPCI_ECAM_BASE, GUEST_VPCI_MEM_ADDR, GUEST_VPCI_PREFETCH_MEM_ADDR};
+static const uint64_t virtio_pci_sizes[] = {0x10000000ull, 0x2000000ull, 0x100000000ull};
+
+#define BACKEND_LAST 0x7fefu /* the ids of domains end below DOMID_FIRST_RESERVED */
+
+static const char *const window_names[] = {"ecam", "memory", "prefetch"};
 
 struct window_rule {
     const char *address_field;
@@ -21,35 +37,42 @@ struct window_rule {
     uint64_t alignment; /* of address and size */
 };
 
-static const struct window_rule ecam_rule = {
-    "ecam_address", "ecam_size", "must be 0x100000 (1 MiB, one bus) to 0x10000000 (256 MiB, 256 buses)",
-    BRIDGE_BUS_SIZE, BRIDGE_BUSES_MAX * BRIDGE_BUS_SIZE, BRIDGE_BUS_SIZE
-};
-static const struct window_rule memory_rule = {
-    "memory_address", "memory_size", "must be at least 0x100000 (1 MiB; the last 128 KiB are the service area)",
-    BRIDGE_MEMORY_MIN, ~0ull, BRIDGE_WINDOW_ALIGN
-};
-static const struct window_rule prefetch_rule = {
-    "prefetch_address", "prefetch_size", "", 0, ~0ull, BRIDGE_WINDOW_ALIGN
+static const struct window_rule rules[] = {
+    {"ecam_address", "ecam_size", "must be 0x100000 (1 MiB, one bus) to 0x10000000 (256 MiB, 256 buses)",
+     BRIDGE_BUS_SIZE, BRIDGE_BUSES_MAX * BRIDGE_BUS_SIZE, BRIDGE_BUS_SIZE},
+    {"memory_address", "memory_size", "must be at least 0x100000 (1 MiB; the last 128 KiB are the service area)",
+     BRIDGE_MEMORY_MIN, ~0ull, BRIDGE_WINDOW_ALIGN},
+    {"prefetch_address", "prefetch_size", "", 0, ~0ull, BRIDGE_WINDOW_ALIGN},
 };
 static const struct window_rule mmio_rule = {
     "reg address", "reg size", "must be at least 0x1000 (a page)", 0x1000, ~0ull, 0x1000
 };
 
-/* Completes a diagnosis whose property is known. `expected` ends the sentence of `reason` unless it is 0. */
-static int refuse(struct bridge_diagnosis *diagnosis, enum bridge_diagnosis_kind kind, const char *field,
-                  uint64_t value, const char *reason, uint64_t expected)
+/* Passes `broken` on; if it is true, completes a diagnosis whose property is known. `expected` ends `reason`, but for 0. */
+static bool refuse(bool broken, struct bridge_diagnosis *diagnosis, enum bridge_diagnosis_kind kind, const char *field,
+                   uint64_t value, const char *reason, uint64_t expected)
 {
     const struct bridge_diagnosis refused = {
         .kind = kind, .property = diagnosis->property, .field = field, .value = value, .reason = reason,
         .expected = expected
     };
 
-    *diagnosis = refused;
+    if (broken) {
+        *diagnosis = refused;
+    }
+    return broken;
+}
+
+/* The same for a property as a whole. */
+static int refuse_property(struct bridge_diagnosis *diagnosis, const char *property, const char *reason)
+{
+    diagnosis->property = property;
+    (void)refuse(true, diagnosis, BRIDGE_DIAGNOSIS_PROPERTY, NULL, 0, reason, 0);
     return -EINVAL;
 }
 
-uint64_t bridge_take_number(const uint8_t **next, unsigned int cells)
+/* The big-endian number of `cells` cells at *next, which moves behind it. */
+static uint64_t take_number(const uint8_t **next, unsigned int cells)
 {
     uint64_t number = 0;
     unsigned int i;
@@ -61,149 +84,101 @@ uint64_t bridge_take_number(const uint8_t **next, unsigned int cells)
     return number;
 }
 
-static int check_length(size_t length, unsigned int address_cells, unsigned int size_cells,
-                        struct bridge_diagnosis *diagnosis)
-{
-    static const char *const cells[2][2] = {
-        {"with #address-cells 1 and #size-cells 1", "with #address-cells 1 and #size-cells 2"},
-        {"with #address-cells 2 and #size-cells 1", "with #address-cells 2 and #size-cells 2"},
-    };
-    const size_t expected = (3u * ((size_t)address_cells + size_cells) + 3u) * 4u;
-
-    if (address_cells < 1u || address_cells > 2u) {
-        return refuse(diagnosis, BRIDGE_DIAGNOSIS_COUNT, "#address-cells", address_cells,
-                      "of the parent node must be 1 or 2", 0);
-    }
-    if (size_cells < 1u || size_cells > 2u) {
-        return refuse(diagnosis, BRIDGE_DIAGNOSIS_COUNT, "#size-cells", size_cells,
-                      "of the parent node must be 1 or 2", 0);
-    }
-    if (length != expected) {
-        return refuse(diagnosis, BRIDGE_DIAGNOSIS_LENGTH, "length", length,
-                      cells[address_cells - 1u][size_cells - 1u], expected);
-    }
-    return 0;
-}
-
-static int check_window(const struct bridge_window *window, const struct window_rule *rule,
-                        unsigned int address_bits, struct bridge_diagnosis *diagnosis)
+static bool bad_window(const struct bridge_window *window, const struct window_rule *rule, unsigned int address_bits,
+                       struct bridge_diagnosis *diagnosis)
 {
     const enum bridge_diagnosis_kind kind = BRIDGE_DIAGNOSIS_ADDRESS;
     const uint64_t last = address_bits < 64u ? (1ull << address_bits) - 1u : ~0ull;
 
-    if (window->size < rule->minimum || window->size > rule->maximum) {
-        return refuse(diagnosis, kind, rule->size_field, window->size, rule->size_reason, 0);
-    }
-    if (window->size % rule->alignment != 0u) {
-        return refuse(diagnosis, kind, rule->size_field, window->size, "must be a multiple of", rule->alignment);
-    }
-    if (window->base % rule->alignment != 0u) {
-        return refuse(diagnosis, kind, rule->address_field, window->base, "must be a multiple of", rule->alignment);
-    }
-    if (window->base > last || window->size - 1u > last - window->base) {
-        return refuse(diagnosis, kind, rule->address_field, window->base,
-                      "the window must end at or below the guest's last physical address", last);
-    }
-    return 0;
+    return refuse(window->size < rule->minimum || window->size > rule->maximum, diagnosis, kind, rule->size_field,
+                  window->size, rule->size_reason, 0) ||
+           refuse(window->size % rule->alignment != 0u, diagnosis, kind, rule->size_field, window->size,
+                  "must be a multiple of", rule->alignment) ||
+           refuse(window->base % rule->alignment != 0u, diagnosis, kind, rule->address_field, window->base,
+                  "must be a multiple of", rule->alignment) ||
+           refuse(window->base > last || window->size - 1u > last - window->base, diagnosis, kind, rule->address_field,
+                  window->base, "the window must end at or below the guest's last physical address", last);
 }
 
-static int check_memory(const struct bridge_window *memory, unsigned int address_bits,
-                        struct bridge_diagnosis *diagnosis)
+static bool bad_windows(const struct bridge *bridge, unsigned int address_bits, struct bridge_diagnosis *diagnosis)
 {
-    const int error = check_window(memory, &memory_rule, address_bits, diagnosis);
+    const bool pci = bridge->ecam.size != 0u || bridge->ecam.base != 0u;
+    const struct bridge_window *const memory = &bridge->memory;
+    const struct bridge_window *const prefetch = &bridge->prefetch;
+    unsigned int i;
 
-    if (error == 0 && memory->base < BELOW_4G && memory->size > BELOW_4G - memory->base) {
-        return refuse(diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, memory_rule.address_field, memory->base,
-                      "the window must not cross 4 GiB: it is either 32-bit or 64-bit memory space", 0);
+    for (i = pci ? 0u : 1u; i < BRIDGE_WINDOWS; i++) {
+        if ((i != 2u || prefetch->size != 0u) &&
+            bad_window(&bridge->window[i], pci ? &rules[i] : &mmio_rule, address_bits, diagnosis)) {
+            return true;
+        }
+        if (i == 1u && pci &&
+            refuse(memory->base < BELOW_4G && memory->size > BELOW_4G - memory->base, diagnosis,
+                   BRIDGE_DIAGNOSIS_ADDRESS, rules[1].address_field, memory->base,
+                   "the window must not cross 4 GiB: it is either 32-bit or 64-bit memory space", 0)) {
+            return true;
+        }
     }
-    return error;
+    return refuse(prefetch->size == 0u && prefetch->base != 0u, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS,
+                  rules[2].address_field, prefetch->base, "must be 0, because prefetch_size is 0 (no such window)", 0);
 }
 
-static int check_prefetch(const struct bridge_window *prefetch, unsigned int address_bits,
-                          struct bridge_diagnosis *diagnosis)
+static bool bad_interrupts(const struct bridge *bridge, struct bridge_diagnosis *diagnosis)
 {
-    if (prefetch->size != 0u) {
-        return check_window(prefetch, &prefetch_rule, address_bits, diagnosis);
-    }
-    if (prefetch->base != 0u) {
-        return refuse(diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, prefetch_rule.address_field, prefetch->base,
-                      "must be 0, because prefetch_size is 0 (no such window)", 0);
-    }
-    return 0;
-}
-
-static int check_interrupts(const struct bridge *bridge, uint32_t minimum, const char *too_few,
-                            struct bridge_diagnosis *diagnosis)
-{
+    const enum bridge_diagnosis_kind kind = BRIDGE_DIAGNOSIS_COUNT;
     const uint32_t first = bridge->interrupt_first;
     const uint32_t count = bridge->interrupt_count;
 
-    if (first < BRIDGE_INTERRUPT_FIRST || first > BRIDGE_INTERRUPT_LAST) {
-        return refuse(diagnosis, BRIDGE_DIAGNOSIS_COUNT, "irq_start", first,
-                      "must be the absolute interrupt id of an SPI, 32 to 1019", 0);
+    if (bridge->ecam.size == 0u && count == 0u) {
+        return false;
     }
-    if (count < minimum) {
-        return refuse(diagnosis, BRIDGE_DIAGNOSIS_COUNT, "irq_how_many", count, too_few, 0);
-    }
-    if (count > BRIDGE_INTERRUPT_LAST + 1u - first) {
-        return refuse(diagnosis, BRIDGE_DIAGNOSIS_COUNT, "irq_how_many", count,
-                      "the last SPI is 1019; from irq_start on there are", BRIDGE_INTERRUPT_LAST + 1u - first);
-    }
-    return 0;
+    return refuse(first < BRIDGE_INTERRUPT_FIRST || first > BRIDGE_INTERRUPT_LAST, diagnosis, kind, "irq_start", first,
+                  "must be the absolute interrupt id of an SPI, 32 to 1019", 0) ||
+           refuse(bridge->ecam.size != 0u && count < BRIDGE_INTX_COUNT, diagnosis, kind, "irq_how_many", count,
+                  "must be at least 4: INTA to INTD, then one for each MSI vector", 0) ||
+           refuse(count > BRIDGE_INTERRUPT_LAST + 1u - first, diagnosis, kind, "irq_how_many", count,
+                  "the last SPI is 1019; from irq_start on there are", BRIDGE_INTERRUPT_LAST + 1u - first);
 }
 
 /* That the windows are disjoint: each is compared, as somebody else's range, with a bridge that has the later ones. */
-static int check_disjoint(const struct bridge *bridge, struct bridge_diagnosis *diagnosis)
+static bool overlapping(const struct bridge *bridge, struct bridge_diagnosis *diagnosis)
 {
+    static const char *const names[] = {"the ECAM window", "the memory window"};
     const char *property = diagnosis->property;
     struct bridge later = *bridge;
-    int error;
+    unsigned int i;
 
-    later.ecam.size = 0;
-    error = bridge_check_range(&later, property, "the ECAM window", bridge->ecam.base, bridge->ecam.size, diagnosis);
-    if (error == 0) {
-        later.memory.size = 0;
-        error = bridge_check_range(&later, property, "the memory window", bridge->memory.base, bridge->memory.size,
-                                   diagnosis);
+    for (i = 0; i < 2u; i++) {
+        later.window[i].size = 0;
+        if (bridge_check_range(&later, property, names[i], bridge->window[i].base, bridge->window[i].size,
+                               diagnosis) != 0) {
+            return true;
+        }
     }
-    return error == 0 ? 0 : -EINVAL;
+    return false;
 }
 
-int bridge_check_rules(const struct bridge *bridge, unsigned int address_bits, struct bridge_diagnosis *diagnosis)
+static int check(const struct bridge *bridge, const char *property, unsigned int address_bits,
+                 struct bridge_diagnosis *diagnosis)
 {
-    int error = check_window(&bridge->ecam, &ecam_rule, address_bits, diagnosis);
-
-    if (error == 0) {
-        error = check_memory(&bridge->memory, address_bits, diagnosis);
-    }
-    if (error == 0) {
-        error = check_prefetch(&bridge->prefetch, address_bits, diagnosis);
-    }
-    if (error == 0) {
-        error = check_interrupts(bridge, BRIDGE_INTX_COUNT,
-                                 "must be at least 4: INTA to INTD, then one for each MSI vector", diagnosis);
-    }
-    if (error == 0 && (bridge->flags & ~BRIDGE_FLAGS) != 0u) {
-        error = refuse(diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags", bridge->flags,
-                       "reserved bits must be 0; bit 0 is GRANTS, bit 1 is HOLD, together", BRIDGE_FLAGS);
-    }
-    if (error == 0) {
-        error = check_disjoint(bridge, diagnosis);
-    }
-    return error;
+    diagnosis->property = property;
+    return bad_windows(bridge, address_bits, diagnosis) || bad_interrupts(bridge, diagnosis) ||
+                   refuse((bridge->flags & ~BRIDGE_FLAGS) != 0u, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags",
+                          bridge->flags, "reserved bits must be 0; bit 0 is GRANTS, bit 1 is HOLD, together",
+                          BRIDGE_FLAGS) ||
+                   overlapping(bridge, diagnosis)
+               ? -EINVAL
+               : 0;
 }
 
-int bridge_check_mmio(const struct bridge *bridge, unsigned int address_bits, struct bridge_diagnosis *diagnosis)
+static bool bad_cells(unsigned int address_cells, unsigned int size_cells, struct bridge_diagnosis *diagnosis)
 {
-    int error = check_window(&bridge->memory, &mmio_rule, address_bits, diagnosis);
+    static const char reason[] = "of the parent node must be 1 or 2";
 
-    if (error == 0 && bridge->prefetch.size != 0u) {
-        error = check_window(&bridge->prefetch, &mmio_rule, address_bits, diagnosis);
-    }
-    if (error == 0 && bridge->interrupt_count != 0u) {
-        error = check_interrupts(bridge, 1, "must be at least 1, or leave xen,irqs out", diagnosis);
-    }
-    return error == 0 ? check_disjoint(bridge, diagnosis) : error;
+    return refuse(address_cells < 1u || address_cells > 2u, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "#address-cells",
+                  address_cells, reason, 0) ||
+           refuse(size_cells < 1u || size_cells > 2u, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "#size-cells", size_cells,
+                  reason, 0);
 }
 
 int bridge_choose_property(bool has_emulated, bool has_ioreq, const char **property,
@@ -213,70 +188,249 @@ int bridge_choose_property(bool has_emulated, bool has_ioreq, const char **prope
         return -ENOENT;
     }
     *property = has_emulated ? BRIDGE_PROPERTY : BRIDGE_PROPERTY_IOREQ;
-    if (has_emulated && has_ioreq) {
-        diagnosis->property = *property;
-        return refuse(diagnosis, BRIDGE_DIAGNOSIS_PROPERTY, NULL, 0,
-                      "present together with " BRIDGE_PROPERTY_IOREQ ", its other name; remove one of them", 0);
-    }
-    return 0;
+    return has_emulated && has_ioreq
+               ? refuse_property(diagnosis, *property, "present together with " BRIDGE_PROPERTY_IOREQ
+                                                       ", its other name; remove one of them")
+               : 0;
 }
 
 int bridge_parse(const char *property, const void *value, size_t length, unsigned int address_cells,
                  unsigned int size_cells, unsigned int address_bits, struct bridge *bridge,
                  struct bridge_diagnosis *diagnosis)
 {
+    static const char *const cells[2][2] = {
+        {"with #address-cells 1 and #size-cells 1", "with #address-cells 1 and #size-cells 2"},
+        {"with #address-cells 2 and #size-cells 1", "with #address-cells 2 and #size-cells 2"},
+    };
+    const size_t expected = (BRIDGE_WINDOWS * ((size_t)address_cells + size_cells) + 3u) * 4u;
     const uint8_t *next = value;
-    int error;
+    unsigned int i;
 
     diagnosis->property = property;
-    error = check_length(length, address_cells, size_cells, diagnosis);
-    if (error != 0) {
+    if (bad_cells(address_cells, size_cells, diagnosis) ||
+        refuse(length != expected, diagnosis, BRIDGE_DIAGNOSIS_LENGTH, "length", length,
+               cells[address_cells - 1u][size_cells - 1u], expected)) {
+        return -EINVAL;
+    }
+    for (i = 0; i < BRIDGE_WINDOWS; i++) {
+        bridge->window[i].base = take_number(&next, address_cells);
+        bridge->window[i].size = take_number(&next, size_cells);
+    }
+    bridge->interrupt_first = (uint32_t)take_number(&next, 1);
+    bridge->interrupt_count = (uint32_t)take_number(&next, 1);
+    bridge->flags = (uint32_t)take_number(&next, 1);
+    bridge->hold_ms = (bridge->flags & BRIDGE_FLAG_HOLD) != 0u ? BRIDGE_HOLD_MS : 0u;
+    bridge->backend = 0;
+    if (refuse(bridge->ecam.size == 0u, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, rules[0].size_field, 0,
+               rules[0].size_reason, 0)) {
+        return -EINVAL;
+    }
+    return check(bridge, property, address_bits, diagnosis);
+}
+
+static const void *get(const struct bridge_node *node, const char *name, uint32_t *length)
+{
+    return node->property(node->node, name, length);
+}
+
+/* Where the text is in a list of strings, which may not be one at all; -1: it is not there. */
+static int find_string(const char *list, uint32_t length, const char *text)
+{
+    const size_t size = strlen(text) + 1u;
+    uint32_t at = 0;
+    int index;
+
+    for (index = 0; at < length; index++) {
+        const char *const end = memchr(list + at, 0, length - at);
+
+        if (end == NULL) {
+            break;
+        }
+        if ((size_t)(end + 1 - (list + at)) == size && memcmp(list + at, text, size) == 0) {
+            return index;
+        }
+        at = (uint32_t)(end + 1 - list);
+    }
+    return -1;
+}
+
+/* A property of exactly `count` cells. -ENOENT: it is not there, *cells is as it was. */
+static int read_cells(const struct bridge_node *node, const char *name, uint32_t *cells, unsigned int count,
+                      const char *reason, struct bridge_diagnosis *diagnosis)
+{
+    uint32_t length = 0;
+    const uint8_t *next = get(node, name, &length);
+    unsigned int i;
+
+    for (i = 0; next != NULL && length == count * 4u && i < count; i++) {
+        cells[i] = (uint32_t)take_number(&next, 1);
+    }
+    if (next == NULL) {
+        return -ENOENT;
+    }
+    return length == count * 4u ? 0 : refuse_property(diagnosis, name, reason);
+}
+
+static int read_virtio_pci(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge,
+                           struct bridge_diagnosis *diagnosis)
+{
+    uint32_t cells[2u * BRIDGE_WINDOWS];
+    uint32_t length = 0;
+    const char *const value = get(node, VIRTIO_PCI, &length);
+    const int error = read_cells(node, "virtio-pci-ranges", cells, 2u * BRIDGE_WINDOWS,
+                                 "must be six cells: the addresses of ECAM, memory and prefetch, two each", diagnosis);
+    unsigned int i;
+
+    if (error == -EINVAL || (error == -ENOENT && value == NULL)) {
         return error;
     }
-    bridge->ecam.base = bridge_take_number(&next, address_cells);
-    bridge->ecam.size = bridge_take_number(&next, size_cells);
-    bridge->memory.base = bridge_take_number(&next, address_cells);
-    bridge->memory.size = bridge_take_number(&next, size_cells);
-    bridge->prefetch.base = bridge_take_number(&next, address_cells);
-    bridge->prefetch.size = bridge_take_number(&next, size_cells);
-    bridge->interrupt_first = (uint32_t)bridge_take_number(&next, 1);
-    bridge->interrupt_count = (uint32_t)bridge_take_number(&next, 1);
-    bridge->flags = (uint32_t)bridge_take_number(&next, 1);
-    bridge->backend = 0;
-    bridge->hold_ms = (bridge->flags & BRIDGE_FLAG_HOLD) != 0u ? BRIDGE_HOLD_MS : 0u;
-    return bridge_check_rules(bridge, address_bits, diagnosis);
+    if (value == NULL) {
+        return refuse_property(diagnosis, "virtio-pci-ranges", "needs virtio-pci beside it");
+    }
+    if (find_string(value, length, "grants") == 0) {
+        bridge->flags = BRIDGE_FLAG_GRANTS;
+    } else if (length != 0u && find_string(value, length, "enabled") != 0) {
+        return refuse_property(diagnosis, VIRTIO_PCI, "must be empty, \"enabled\" or \"grants\"");
+    }
+    for (i = 0; i < BRIDGE_WINDOWS; i++) {
+        bridge->window[i].base = error == 0 ? ((uint64_t)cells[2u * i] << 32) | cells[2u * i + 1u] : virtio_pci_bases[i];
+        bridge->window[i].size = virtio_pci_sizes[i];
+    }
+    bridge->interrupt_first = VIRTIO_PCI_FIRST;
+    bridge->interrupt_count = BRIDGE_INTX_COUNT;
+    return check(bridge, VIRTIO_PCI, address_bits, diagnosis);
+}
+
+int bridge_read(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge, const char **property,
+                struct bridge_diagnosis *diagnosis)
+{
+    uint32_t length = 0;
+    const void *value;
+    int error = bridge_choose_property(get(node, BRIDGE_PROPERTY, &length) != NULL,
+                                       get(node, BRIDGE_PROPERTY_IOREQ, &length) != NULL, property, diagnosis);
+
+    memset(bridge, 0, sizeof(*bridge));
+    if (error == -ENOENT) {
+        *property = VIRTIO_PCI;
+        return read_virtio_pci(node, address_bits, bridge, diagnosis);
+    }
+    if (error == 0 && get(node, VIRTIO_PCI, &length) != NULL) {
+        error = refuse_property(diagnosis, *property, "present together with virtio-pci; remove one of them");
+    }
+    if (error == 0) {
+        value = get(node, *property, &length);
+        error = bridge_parse(*property, value, length, node->address_cells, node->size_cells, address_bits, bridge,
+                             diagnosis);
+    }
+    return error;
+}
+
+/* reg and, for a bridge, reg-names: up to three windows in any order, or up to two plain ranges. */
+static int read_windows(const struct bridge_node *node, bool pci, struct bridge *bridge,
+                        struct bridge_diagnosis *diagnosis)
+{
+    const uint32_t size = (node->address_cells + node->size_cells) * 4u;
+    uint32_t length = 0;
+    uint32_t names_length = 0;
+    const uint8_t *const reg = get(node, "reg", &length);
+    const char *const names = get(node, "reg-names", &names_length);
+    uint32_t found = 0;
+    unsigned int i;
+
+    diagnosis->property = "reg";
+    if (bad_cells(node->address_cells, node->size_cells, diagnosis)) {
+        return -EINVAL;
+    }
+    for (i = pci ? 0u : 1u; reg != NULL && i < BRIDGE_WINDOWS; i++) {
+        const int index = pci ? find_string(names, names_length, window_names[i]) : (int)i - 1;
+
+        if (index >= 0 && (uint32_t)index < length / size) {
+            const uint8_t *next = reg + (uint32_t)index * size;
+
+            bridge->window[i].base = take_number(&next, node->address_cells);
+            bridge->window[i].size = take_number(&next, node->size_cells);
+            found++;
+        }
+    }
+    if (found == 0u || length != found * size || pci != (bridge->ecam.size != 0u)) {
+        return refuse_property(diagnosis, "reg", pci ? "must have an entry for each of reg-names: ecam, memory, and maybe prefetch"
+                                                     : "must have one or two entries");
+    }
+    return 0;
+}
+
+/* What a child node says besides its windows. -ENOENT is as good as 0. */
+static int read_options(const struct bridge_node *node, bool pci, struct bridge *bridge,
+                        struct bridge_diagnosis *diagnosis)
+{
+    static const char one_cell[] = "must be one cell";
+    uint32_t irqs[2] = {0, 0};
+    uint32_t length = 0;
+    int error = read_cells(node, "xen,irqs", irqs, 2, "must be two cells: the first interrupt and how many", diagnosis);
+
+    if (error == -ENOENT && pci) {
+        error = refuse_property(diagnosis, "xen,irqs", "missing: the first interrupt and how many");
+    }
+    bridge->interrupt_first = irqs[0];
+    bridge->interrupt_count = irqs[1];
+    if (error != -EINVAL) {
+        error = read_cells(node, "xen,backend", &bridge->backend, 1, one_cell, diagnosis);
+    }
+    if (error != -EINVAL && bridge->backend > BACKEND_LAST) {
+        error = refuse_property(diagnosis, "xen,backend", "is not the id of a domain");
+    }
+    if (error != -EINVAL) {
+        error = read_cells(node, "xen,hold-ms", &bridge->hold_ms, 1, one_cell, diagnosis);
+    }
+    bridge->flags = (bridge->hold_ms != 0u ? BRIDGE_FLAG_HOLD : 0u) |
+                    (get(node, "xen,grants", &length) != NULL ? BRIDGE_FLAG_GRANTS : 0u);
+    return error;
+}
+
+int bridge_read_child(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge,
+                      const char **property, struct bridge_diagnosis *diagnosis)
+{
+    uint32_t length = 0;
+    const char *const compatible = get(node, "compatible", &length);
+    const bool pci = compatible != NULL && find_string(compatible, length, BRIDGE_COMPATIBLE) >= 0;
+
+    if (!pci && (compatible == NULL || find_string(compatible, length, BRIDGE_COMPATIBLE_MMIO) < 0)) {
+        return -ENOENT;
+    }
+    memset(bridge, 0, sizeof(*bridge));
+    *property = pci ? BRIDGE_COMPATIBLE : BRIDGE_COMPATIBLE_MMIO;
+    if (read_windows(node, pci, bridge, diagnosis) != 0 || read_options(node, pci, bridge, diagnosis) == -EINVAL) {
+        return -EINVAL;
+    }
+    return check(bridge, *property, address_bits, diagnosis);
 }
 
 bool bridge_warning(const struct bridge *bridge, const char *property, struct bridge_diagnosis *diagnosis)
 {
-    if (bridge->memory.base < BELOW_4G || bridge->ecam.size == 0u) {
-        return false;
-    }
     diagnosis->property = property;
-    (void)refuse(diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, memory_rule.address_field, bridge->memory.base,
-                 "above 4 GiB: 32-bit BARs find no room; use a window below 4 GiB if the guest has a hole there", 0);
-    return true;
+    return refuse(bridge->memory.base >= BELOW_4G && bridge->ecam.size != 0u, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS,
+                  rules[1].address_field, bridge->memory.base,
+                  "above 4 GiB: 32-bit BARs find no room; use a window below 4 GiB if the guest has a hole there", 0);
 }
 
 int bridge_check_spis(const struct bridge *bridge, const char *property, uint32_t nr_spis,
                       struct bridge_diagnosis *diagnosis)
 {
-    if (nr_spis >= bridge_spis_needed(bridge)) {
-        return 0;
-    }
+    const uint32_t needed = bridge_spis_needed(bridge);
+
     diagnosis->property = property;
-    return refuse(diagnosis, BRIDGE_DIAGNOSIS_COUNT, "nr_spis", nr_spis,
-                  "of the domain does not reach the bridge's last interrupt; it must be at least",
-                  bridge_spis_needed(bridge));
+    return refuse(nr_spis < needed, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "nr_spis", nr_spis,
+                  "of the domain does not reach the bridge's last interrupt; it must be at least", needed)
+               ? -EINVAL
+               : 0;
 }
 
 int bridge_check_enhanced(const struct bridge *bridge, const char *property, bool enhanced,
                           struct bridge_diagnosis *diagnosis)
 {
-    if ((bridge->flags & BRIDGE_FLAG_GRANTS) == 0u || enhanced) {
-        return 0;
-    }
     diagnosis->property = property;
-    return refuse(diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags", bridge->flags,
-                  "GRANTS (bit 0) needs the domain's grant table: add xen,enhanced, or clear the bit", 0);
+    return refuse((bridge->flags & BRIDGE_FLAG_GRANTS) != 0u && !enhanced, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags",
+                  bridge->flags, "GRANTS (bit 0) needs the domain's grant table: add xen,enhanced, or clear the bit", 0)
+               ? -EINVAL
+               : 0;
 }

@@ -65,6 +65,8 @@
 #define BRIDGE_STATUS_VERSION_VALUE 1u
 #define BRIDGE_STATUS_STATE_READY   0x1u /* a device model has declared the bus ready */
 
+#define BRIDGE_WINDOWS 3u /* in this order: ECAM, memory, prefetch */
+
 struct bridge_window {
     uint64_t base;
     uint64_t size; /* 0: there is no such window */
@@ -75,9 +77,14 @@ struct bridge_window {
  * no service area.
  */
 struct bridge {
-    struct bridge_window ecam;
-    struct bridge_window memory;   /* non-prefetchable; its end is the service area */
-    struct bridge_window prefetch; /* may be absent */
+    union {
+        struct bridge_window window[BRIDGE_WINDOWS];
+        struct {
+            struct bridge_window ecam;
+            struct bridge_window memory;   /* non-prefetchable; its end is the service area */
+            struct bridge_window prefetch; /* may be absent */
+        };
+    };
     uint32_t interrupt_first;      /* absolute interrupt id of INTA, 32..1019 */
     uint32_t interrupt_count;      /* INTA..INTD, then MSI vectors */
     uint32_t flags;                /* BRIDGE_FLAG_* */

@@ -93,13 +93,14 @@ int bridge_check_range(const struct bridge *bridge, const char *property, const 
                        uint64_t size, struct bridge_diagnosis *diagnosis)
 {
     static const char *const fields[] = {"ecam_address", "memory_address", "prefetch_address"};
-    const struct bridge_window *const windows[] = {&bridge->ecam, &bridge->memory, &bridge->prefetch};
     unsigned int i;
 
-    for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (windows[i]->size != 0u && size != 0u &&
-            overlaps(windows[i]->base, last_address(windows[i]->base, windows[i]->size), base,
-                     last_address(base, size), property, name, diagnosis)) {
+    for (i = 0; i < BRIDGE_WINDOWS; i++) {
+        const struct bridge_window *window = &bridge->window[i];
+
+        if (window->size != 0u && size != 0u &&
+            overlaps(window->base, last_address(window->base, window->size), base, last_address(base, size), property,
+                     name, diagnosis)) {
             diagnosis->kind = BRIDGE_DIAGNOSIS_RANGES;
             diagnosis->field = fields[i];
             return -EEXIST;
@@ -126,12 +127,11 @@ int bridge_check_bridge(const struct bridge *bridge, const char *property, const
                         struct bridge_diagnosis *diagnosis)
 {
     static const char name[] = "another bridge of the domain";
-    const struct bridge_window *const windows[] = {&other->ecam, &other->memory, &other->prefetch};
     unsigned int i;
     int error = 0;
 
-    for (i = 0; error == 0 && i < sizeof(windows) / sizeof(windows[0]); i++) {
-        error = bridge_check_range(bridge, property, name, windows[i]->base, windows[i]->size, diagnosis);
+    for (i = 0; error == 0 && i < BRIDGE_WINDOWS; i++) {
+        error = bridge_check_range(bridge, property, name, other->window[i].base, other->window[i].size, diagnosis);
     }
     return error == 0 ? bridge_check_interrupts(bridge, property, name, other->interrupt_first, other->interrupt_count,
                                                 diagnosis)

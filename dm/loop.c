@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * See loop.h. Every submission is a struct loop_request whose address is the completion's user data; a watch is a request
- * for one poll, made anew each time, so that a descriptor that is still readable is reported again (level-triggered).
+ * See loop.h. Every submission is a struct loop_request whose address is the completion's user data; a watch is a
+ * request for one poll, made anew each time, so that a descriptor that is still readable is reported again
+ * (level-triggered).
  *
- * Two limits: the submission queue, emptied at every turn, and the completion queue, which is never overcommitted: `started`
- * stays below its size. The queue `waiting` holds what does not fit.
+ * Two limits: the submission queue, emptied at every turn, and the completion queue, which is never overcommitted:
+ * `started` stays below its size. The queue `waiting` holds what does not fit.
  */
 #include "loop.h"
 
@@ -233,7 +234,10 @@ int loop_run_once(struct loop *loop, bool wait)
 
     start_waiting(loop);
     result = io_uring_submit_and_wait(&loop->ring, wait && !loop->tasks ? 1 : 0);
-    /* EAGAIN, EBUSY: the kernel is short of memory or has completions that want to be read first; what is not submitted stays. */
+    /*
+     * EAGAIN, EBUSY: the kernel is short of memory or has completions that want to be read first; what is not
+     * submitted stays.
+     */
     if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY) {
         return result;
     }

@@ -7,9 +7,9 @@
  *   request  one read, write, sync or allocation on a file; its function is called once, with the result
  *   task     a function to be called once, after what is being handled now, and after at most one turn of the loop
  *
- * Nothing is allocated after loop_create() and nothing is dropped: a request that finds the ring full waits in a queue, in
- * order, and starts when another one has ended. One thread, the one that created the loop; functions that are called may call
- * everything here but loop_run_once() and loop_destroy().
+ * Nothing is allocated after loop_create() and nothing is dropped: a request that finds the ring full waits in a
+ * queue, in order, and starts when another one has ended. One thread, the one that created the loop; functions that
+ * are called may call everything here but loop_run_once() and loop_destroy().
  *
  * Functions that return int return 0 or a negative errno value.
  */
@@ -60,19 +60,24 @@ struct loop_task {
     bool queued;
 };
 
-/* `entries` is the number of requests and watches that may be under way at once: 1..4096, rounded up to a power of two. */
+/*
+ * `entries` is the number of requests and watches that may be under way at once: 1..4096, rounded up to a power of
+ * two.
+ */
 int loop_create(struct loop **loop, unsigned int entries);
 
-/* Waits until every request under way has ended (their functions are called), then ends all watches. NULL is allowed. */
+/*
+ * Waits until every request under way has ended (their functions are called), then ends all watches. NULL is allowed.
+ */
 void loop_destroy(struct loop *loop);
 
 /* Watches until an error or loop_destroy(). */
 void loop_watch(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready, void *opaque);
 
 /*
- * File I/O at an offset in bytes. The vectors (count 1..1024) stay the caller's and valid until the request has ended. With
- * `durable`, a write ends only when its data are on stable storage (RWF_DSYNC). Short results are results. loop_allocate is
- * fallocate(2) with that mode; loop_sync is fdatasync(2).
+ * File I/O at an offset in bytes. The vectors (count 1..1024) stay the caller's and valid until the request has
+ * ended. With `durable`, a write ends only when its data are on stable storage (RWF_DSYNC). Short results are
+ * results. loop_allocate is fallocate(2) with that mode; loop_sync is fdatasync(2).
  */
 void loop_read(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
                unsigned int count, uint64_t offset, loop_done_fn *done);
@@ -86,8 +91,8 @@ void loop_sync(struct loop *loop, struct loop_request *request, int descriptor, 
 void loop_defer(struct loop *loop, struct loop_task *task);
 
 /*
- * One turn: starts what waits, handles what has happened, runs the tasks. With `wait` it sleeps until something happens, unless
- * tasks are queued. An error means that the ring is broken.
+ * One turn: starts what waits, handles what has happened, runs the tasks. With `wait` it sleeps until something
+ * happens, unless tasks are queued. An error means that the ring is broken.
  */
 int loop_run_once(struct loop *loop, bool wait);
 

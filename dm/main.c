@@ -2,8 +2,8 @@
 /*
  * sidebridge-dm: the command line, signals and exit codes. See docs/sidebridge-dm.1.scd.
  *
- * Exit codes: 0 stopped by a signal or because the guest is gone; 1 something failed, one line on standard error says what;
- * 2 the command line is wrong.
+ * Exit codes: 0 stopped by a signal or because the guest is gone; 1 something failed, one line on standard error says
+ * what; 2 the command line is wrong.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -91,7 +91,10 @@ static bool parse_number(const char *text, unsigned int limit, unsigned int *num
     return true;
 }
 
-/* Cuts *rest at its first single comma, in place; a double comma becomes one. Returns the part before; *rest is NULL at the end. */
+/*
+ * Cuts *rest at its first single comma, in place; a double comma becomes one. Returns the part before; *rest is NULL
+ * at the end.
+ */
 static char *cut(char **rest)
 {
     char *const start = *rest;
@@ -146,8 +149,9 @@ static int parse_option(struct command_line *line, int option, char *argument)
         line->has_domain = parse_number(argument, 0x7fff, &line->model.domain);
         return line->has_domain ? EXIT_OK : usage_error("--domain wants a domain id", argument);
     case OPTION_BRIDGE:
-        return parse_number(argument, UINT16_MAX, &line->model.bridge) ? EXIT_OK
-                                                                       : usage_error("--bridge wants a number", argument);
+        return parse_number(argument, UINT16_MAX, &line->model.bridge)
+                   ? EXIT_OK
+                   : usage_error("--bridge wants a number", argument);
     case OPTION_BLK:
         return parse_blk(line, argument);
     case OPTION_NO_MSIX:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * See model.h. The order in which things are given back is the reverse of the one in which they came, with one addition: the
- * guest's memory stays mapped (platform) until the last request that uses it has ended (loop).
+ * See model.h. The order in which things are given back is the reverse of the one in which they came, with one
+ * addition: the guest's memory stays mapped (platform) until the last request that uses it has ended (loop).
  */
 #include "model.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * See blk.h. A request is: header (16 bytes, device-readable, split over descriptors as the driver likes), data, and one
- * status byte, the last that the device may write (5.2.6). There is one struct request for each descriptor head, so that every
- * chain that can be in flight has its own.
+ * See blk.h. A request is: header (16 bytes, device-readable, split over descriptors as the driver likes), data, and
+ * one status byte, the last that the device may write (5.2.6). There is one struct request for each descriptor head,
+ * so that every chain that can be in flight has its own.
  *
  *   request()  copies and judges the header, finds the status byte     -> begin_*()
  *   begin_*()  starts the I/O, or gives the status at once
@@ -103,10 +103,13 @@ static void start_write(struct request *request)
                durable, write_done);
 }
 
-/* Whether the transfer has ended, well or not: then it is finished. Nothing transferred is the end of a file that shrank. */
+/*
+ * Whether the transfer has ended, well or not: then it is finished. Nothing transferred is the end of a file that
+ * shrank.
+ */
 static bool transfer_ended(struct request *request, int result)
 {
-    if (result == -EINTR || result == -EAGAIN) {
+    if (result == -EINTR) {
         return false;
     }
     if (result <= 0 || (uint64_t)result > request->left) {
@@ -394,7 +397,11 @@ static int open_file(struct blk *blk, const struct blk_options *options, unsigne
 
     blk->read_only = options->read_only;
     blk->file = open(options->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
-    if (blk->file < 0) {
+    /*
+     * Without O_NONBLOCK the opening of a pipe would wait for its other end. With it, io_uring would give EAGAIN on file
+     * systems that cannot do without waiting, such as an initramfs, instead of letting a thread of the kernel wait.
+     */
+    if (blk->file < 0 || fcntl(blk->file, F_SETFL, 0)) {
         *error = "cannot be opened";
         return -errno;
     }

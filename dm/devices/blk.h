@@ -2,9 +2,10 @@
 /*
  * virtio-blk (virtio 1.2, section 5.2) on a regular file or a block device of the host.
  *
- * Requests go to the event loop as they come and end in any order. Data move between the file and guest memory without a
- * stop in between; they go through the host's page cache, since memory of another Xen domain cannot be the target of direct I/O.
- * What has been reported as written is on stable storage after a FLUSH, or at once if the driver did not negotiate it.
+ * Requests go to the event loop as they come and end in any order. Data move between the file and guest memory
+ * without a stop in between; they go through the host's page cache, since memory of another Xen domain cannot be the
+ * target of direct I/O. What has been reported as written is on stable storage after a FLUSH, or at once if the
+ * driver did not negotiate it.
  *
  * Whatever goes wrong with the file is VIRTIO_BLK_S_IOERR for the request that met it, and for no other.
  */
@@ -27,9 +28,9 @@ struct blk_options {
 };
 
 /*
- * Opens the file and locks it (flock; shared when read only) against other device models. On failure *error is a sentence
- * for the user (static storage); the result says why: as open(2), -EBUSY somebody else has it, -EINVAL neither file nor block
- * device or less than a sector.
+ * Opens the file and locks it (flock; shared when read only) against other device models. On failure *error is a
+ * sentence for the user (static storage); the result says why: as open(2), -EBUSY somebody else has it, -EINVAL
+ * neither file nor block device or less than a sector.
  */
 int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, const struct blk_options *options,
                const char **error);

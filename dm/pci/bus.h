@@ -5,9 +5,10 @@
  * Bus 0 has up to 31 functions, function 0 of devices 1..31; the other buses of the ECAM window, and device 0, are
  * empty. What nobody answers reads as all ones, and writes to it are ignored.
  *
- * A BAR is decoded, which is to say claimed from the platform, while its function decodes, it lies wholly inside a window of
- * the bridge (the memory window without its service area, or the prefetch window) and nobody else has claimed any
- * of it. One that does not is simply not there. A claim that was refused is tried again whenever some BAR or command register changes.
+ * A BAR is decoded, which is to say claimed from the platform, while its function decodes, it lies wholly inside a
+ * window of the bridge (the memory window without its service area, or the prefetch window) and nobody else has
+ * claimed any of it. One that does not is simply not there. A claim that was refused is tried again whenever some BAR
+ * or command register changes.
  *
  * The device model's thread only.
  */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The configuration space of one function: 256 bytes of values, which bits of them the guest can change, and functions to
- * be called when certain registers are read or have been written. The extended space (256..4095) exists and is empty: it reads
- * as zero, which says "no extended capabilities" (PCIe 6.0, 7.6.1), and ignores writes.
+ * The configuration space of one function: 256 bytes of values, which bits of them the guest can change, and
+ * functions to be called when certain registers are read or have been written. The extended space (256..4095) exists
+ * and is empty: it reads as zero, which says "no extended capabilities" (PCIe 6.0, 7.6.1), and ignores writes.
  *
- * Accesses of 1, 2, 4 or 8 bytes at any offset; each is taken apart into the 32-bit registers that it touches, in rising
- * order, as byte enables would. Values are little-endian. Used by the device model's thread only.
+ * Accesses of 1, 2, 4 or 8 bytes at any offset; each is taken apart into the 32-bit registers that it touches, in
+ * rising order, as byte enables would. Values are little-endian. Used by the device model's thread only.
  */
 #ifndef PCI_CONFIG_H
 #define PCI_CONFIG_H
@@ -21,7 +21,10 @@
 
 typedef void pci_config_fn(void *opaque);
 
-/* A register that does something: `read` is called before a byte of it is read, `written` after a byte of it was written. */
+/*
+ * A register that does something: `read` is called before a byte of it is read, `written` after a byte of it was
+ * written.
+ */
 struct pci_config_register {
     uint16_t offset;
     uint16_t size;
@@ -52,8 +55,8 @@ void pci_config_write(struct pci_config *config, unsigned int offset, unsigned i
 void pci_config_add_register(struct pci_config *config, const struct pci_config_register *added);
 
 /*
- * Adds a capability of `size` bytes (its two-byte header included) at the end of the list and returns its offset. It is an
- * error of the program to overfill the space.
+ * Adds a capability of `size` bytes (its two-byte header included) at the end of the list and returns its offset. It
+ * is an error of the program to overfill the space.
  */
 uint8_t pci_config_add_capability(struct pci_config *config, uint8_t id, uint8_t size);
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * See function.h. Everything that a guest's write to the command register, a BAR, the power state or the MSI-X control
- * can change is worked out anew, from the register values, by permissions_changed(): there is no second copy of them that
- * could disagree.
+ * See function.h. Everything that a guest's write to the command register, a BAR, the power state or the MSI-X
+ * control can change is worked out anew, from the register values, by permissions_changed(): there is no second copy
+ * of them that could disagree.
  */
 #include "function.h"
 
 #include "bus.h"
 
 #define COMMAND_WRITABLE (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE)
-#define STATUS_CLEAR                                                                                                 \
-    (PCI_STATUS_PARITY | PCI_STATUS_SIG_TARGET_ABORT | PCI_STATUS_REC_TARGET_ABORT | PCI_STATUS_REC_MASTER_ABORT |      \
+#define STATUS_CLEAR                                                                                 \
+    (PCI_STATUS_PARITY | PCI_STATUS_SIG_TARGET_ABORT | PCI_STATUS_REC_TARGET_ABORT | PCI_STATUS_REC_MASTER_ABORT | \
      PCI_STATUS_SIG_SYSTEM_ERROR | PCI_STATUS_DETECTED_PARITY)
 #define EXPRESS_SIZE  0x3cu /* version 2 */
 #define EXPRESS_V2    2u

@@ -2,8 +2,8 @@
 /*
  * One type-0 function: header, base address registers (BARs), command register, capabilities (PCIe 6.0, 7.5.1).
  *
- * A device embeds a struct pci_function, gives it an identity, BARs and capabilities, and attaches it to the bus; from then on it
- * is called through its operations. What a function may do depends on what the guest has allowed:
+ * A device embeds a struct pci_function, gives it an identity, BARs and capabilities, and attaches it to the bus;
+ * from then on it is called through its operations. What a function may do depends on what the guest has allowed:
  *   answer BAR accesses  memory decode on, power state D0, BAR inside a window of the bridge (bus.h)
  *   send MSI-X messages  MSI-X enabled, vector and function not masked, bus mastering on, D0; else the message pends
  *   raise INTx           MSI-X not enabled, Interrupt Disable clear, D0; else the status bit alone
@@ -39,7 +39,10 @@ struct pci_function_operations {
     /* An access inside a BAR, as platform_access_fn; offset + size is within the BAR. */
     uint64_t (*access)(void *opaque, unsigned int bar, uint64_t offset, unsigned int size, bool write, uint64_t data);
 
-    /* Function-level reset: forget all state; pci_function_reset_done() when no memory of the guest is in use any more. */
+    /*
+     * Function-level reset: forget all state; pci_function_reset_done() when no memory of the guest is in use any
+     * more.
+     */
     void (*reset)(void *opaque);
 
     /* The guest has just allowed the function to use memory. */
@@ -110,7 +113,10 @@ bool pci_function_decodes(const struct pci_function *function);
 /* Where the guest has put a BAR. */
 uint64_t pci_function_bar_base(const struct pci_function *function, unsigned int index);
 
-/* An access inside a BAR that exists; offset + size is within it. Called by the bus and by a device's own window on its BARs. */
+/*
+ * An access inside a BAR that exists; offset + size is within it. Called by the bus and by a device's own window on
+ * its BARs.
+ */
 uint64_t pci_function_access(struct pci_function *function, unsigned int bar, uint64_t offset, unsigned int size,
                              bool write, uint64_t data);
 

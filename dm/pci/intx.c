@@ -2,10 +2,11 @@
 /*
  * INTx (PCIe 6.0, 2.2.8.1 and 7.5.1.1.3-4): level-triggered lines, four of them, shared by the functions of the bus.
  *
- * A guest's interrupt controller should sample the line. Xen's default vGIC does not: it takes each rise, or each time that it
- * is told "high", as one event, and ignores "low". So "high" is told again whenever a function asserts, even when the line is
- * high already, and whenever one function lets go while another still holds the line: the guest may have served the
- * first one only. "Low" is told when nobody holds the line, for interrupt controllers that do sample it.
+ * A guest's interrupt controller should sample the line. Xen's default vGIC does not: it takes each rise, or each
+ * time that it is told "high", as one event, and ignores "low". So "high" is told again whenever a function asserts,
+ * even when the line is high already, and whenever one function lets go while another still holds the line: the guest
+ * may have served the first one only. "Low" is told when nobody holds the line, for interrupt controllers that do
+ * sample it.
  */
 #include "function.h"
 

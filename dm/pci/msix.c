@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * MSI-X (PCIe 6.0, 6.1.4 and 7.7.2). A message is never written anywhere: if it is one that the bridge's GICv2m frame would
- * take, the interrupt that it names is raised; any other is counted and forgotten, as a write to nowhere would be.
+ * MSI-X (PCIe 6.0, 6.1.4 and 7.7.2). A message is never written anywhere: if it is one that the bridge's GICv2m frame
+ * would take, the interrupt that it names is raised; any other is counted and forgotten, as a write to nowhere would
+ * be.
  *
- * Table and PBA are read and written in aligned units of 4 or 8 bytes (7.7.2: anything else is undefined): the rest reads as
- * all ones and is ignored.
+ * Table and PBA are read and written in aligned units of 4 or 8 bytes (7.7.2: anything else is undefined): the rest
+ * reads as all ones and is ignored.
  */
 #include "function.h"
 

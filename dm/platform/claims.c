@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * See claims.h. The table is searched from its start: a device model has one claim for the ECAM window, which is the first
- * to be searched for most of a guest's boot, and about one a function.
+ * See claims.h. The table is searched from its start: a device model has one claim for the ECAM window, which is the
+ * first to be searched for most of a guest's boot, and about one a function.
  */
 #include "claims.h"
 

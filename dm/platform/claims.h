@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ranges of guest address space that a device model has claimed, as the hypervisor keeps them for an ioreq server. Both
- * platforms have such a table, so that -EEXIST and -ENOENT mean the same on both.
+ * The ranges of guest address space that a device model has claimed, as the hypervisor keeps them for an ioreq
+ * server. Both platforms have such a table, so that -EEXIST and -ENOENT mean the same on both.
  *
  * Fixed size, no allocation: one ioreq server has this many ranges and no more. One thread.
  */

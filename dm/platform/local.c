@@ -39,6 +39,7 @@ struct local_guest {
     bool ready;
     uint32_t generation;
     bool dead;
+    int broken;
     bool refuse_memory;
     bool refuse_claims;
     void (*run)(void *opaque);
@@ -276,6 +277,12 @@ void local_guest_die(struct local_guest *guest)
     local_guest_event(guest);
 }
 
+void local_guest_break(struct local_guest *guest, int error)
+{
+    guest->broken = error;
+    local_guest_event(guest);
+}
+
 void local_guest_refuse_memory(struct local_guest *guest, bool refuse)
 {
     guest->refuse_memory = refuse;
@@ -346,6 +353,9 @@ int platform_serve(struct platform *platform, platform_access_fn *access, void *
 
     if (guest->dead) {
         return -ENODEV;
+    }
+    if (guest->broken) {
+        return guest->broken;
     }
     if (read(guest->event, &events, sizeof(events)) < 0 && errno != EAGAIN) {
         return -errno;

@@ -2,10 +2,10 @@
 /*
  * A guest and its hypervisor inside this process: what tests, fuzzers and benchmarks run the device model against.
  *
- * A test creates a guest (RAM banks, a bridge, a domain id); the device model attaches to it with platform_create(). The
- * guest's accesses then behave as on Xen: the service area is answered at once; what is claimed is put into a slot of an
- * ioreq page, an event is raised, and the guest waits, that is, it calls `run` until the slot is answered; everything else
- * is background. What would be a trap, a hypercall or an interrupt is counted.
+ * A test creates a guest (RAM banks, a bridge, a domain id); the device model attaches to it with platform_create().
+ * The guest's accesses then behave as on Xen: the service area is answered at once; what is claimed is put into a
+ * slot of an ioreq page, an event is raised, and the guest waits, that is, it calls `run` until the slot is answered;
+ * everything else is background. What would be a trap, a hypercall or an interrupt is counted.
  *
  * The interrupt controller is Xen's default vGIC: level true makes an interrupt pending, level false is only recorded.
  *
@@ -82,11 +82,15 @@ bool local_guest_claimed(const struct local_guest *guest, uint64_t address);
 /* Puts *slot, as it is, into a vCPU's slot, raises the event and waits for the answer, which goes to *slot. */
 void local_guest_inject(struct local_guest *guest, unsigned int vcpu, struct ioreq *slot);
 
-/* As inject, but does not wait: *slot stays in the page. The slot itself, to be changed under the device model's hands. */
+/*
+ * As inject, but does not wait: *slot stays in the page. The slot itself, to be changed under the device model's
+ * hands.
+ */
 struct ioreq *local_guest_post(struct local_guest *guest, unsigned int vcpu, const struct ioreq *slot);
 
 void local_guest_event(struct local_guest *guest);                      /* an event without a request */
 void local_guest_die(struct local_guest *guest);                        /* the domain is destroyed */
+void local_guest_break(struct local_guest *guest, int error);           /* platform_serve() fails from now on */
 void local_guest_refuse_memory(struct local_guest *guest, bool refuse); /* platform_memory() gives NULL */
 void local_guest_refuse_claims(struct local_guest *guest, bool refuse); /* platform_claim() gives -ENOSPC */
 

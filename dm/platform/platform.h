@@ -6,8 +6,8 @@
  * process, for tests, fuzzers and benchmarks; it counts what would be traps, hypercalls and interrupts). Layers above
  * know nothing of either.
  *
- * One thread. No call blocks on the guest. Functions that return int return 0 or a negative errno value. Addresses are guest
- * physical addresses.
+ * One thread. No call blocks on the guest. Functions that return int return 0 or a negative errno value. Addresses
+ * are guest physical addresses.
  */
 #ifndef PLATFORM_PLATFORM_H
 #define PLATFORM_PLATFORM_H
@@ -20,21 +20,25 @@
 struct platform;
 
 /*
- * Answers one guest access inside a claimed range: `size` is 1, 2, 4 or 8, and address .. address + size - 1 does not wrap. A read
- * returns its data in the low bits (the platform masks it to size); a write's return value is ignored. Called from
- * platform_serve() only. It must not wait for anything: the guest's vCPU is stopped until it returns, so work that the access asks
- * for (a queue notification) is noted and done after platform_serve() has returned.
+ * Answers one guest access inside a claimed range: `size` is 1, 2, 4 or 8, and address .. address + size - 1 does not
+ * wrap. A read returns its data in the low bits (the platform masks it to size); a write's return value is ignored.
+ * Called from platform_serve() only. It must not wait for anything: the guest's vCPU is stopped until it returns, so
+ * work that the access asks for (a queue notification) is noted and done after platform_serve() has returned.
  */
 typedef uint64_t platform_access_fn(void *opaque, uint64_t address, unsigned int size, bool write, uint64_t data);
 
 /*
- * Attaches to bridge number `bridge_index` of domain `domain`; nothing is claimed yet. On failure *error is a sentence for the user
- * (static storage) that says what is missing and what to do.
- * -ENOENT no such domain or bridge, -EPERM not privileged, -ENODEV no hypervisor, -EBUSY another device model serves it.
+ * Attaches to bridge number `bridge_index` of domain `domain`; nothing is claimed yet. On failure *error is a
+ * sentence for the user (static storage) that says what is missing and what to do.
+ * -ENOENT no such domain or bridge, -EPERM not privileged, -ENODEV no hypervisor, -EBUSY another device model serves
+ * it.
  */
 int platform_create(struct platform **platform, unsigned int domain, unsigned int bridge_index, const char **error);
 
-/* Declares the bus not ready, gives back all claims, answers what waits with all ones, unmaps guest memory. NULL is allowed. */
+/*
+ * Declares the bus not ready, gives back all claims, answers what waits with all ones, unmaps guest memory. NULL is
+ * allowed.
+ */
 void platform_destroy(struct platform *platform);
 
 /* The bridge, as the hypervisor describes it. Borrowed; constant while the platform lives. */
@@ -44,14 +48,14 @@ const struct bridge *platform_bridge(const struct platform *platform);
 int platform_descriptor(const struct platform *platform);
 
 /*
- * Answers every access that waits, each by one call of `access`. Malformed requests are answered with all ones (a write: ignored)
- * and counted. -ENODEV: the guest is gone, no more will come. Other errors: the event channel broke.
+ * Answers every access that waits, each by one call of `access`. Malformed requests are answered with all ones (a
+ * write: ignored) and counted. -ENODEV: the guest is gone, no more will come. Other errors: the event channel broke.
  */
 int platform_serve(struct platform *platform, platform_access_fn *access, void *opaque);
 
 /*
- * Claims [base, base + size) of the guest's address space: accesses wholly inside reach platform_serve(). Ranges of one platform
- * must not overlap (-EEXIST). Release takes back exactly one earlier claim (-ENOENT).
+ * Claims [base, base + size) of the guest's address space: accesses wholly inside reach platform_serve(). Ranges of
+ * one platform must not overlap (-EEXIST). Release takes back exactly one earlier claim (-ENOENT).
  */
 int platform_claim(struct platform *platform, uint64_t base, uint64_t size);
 int platform_release(struct platform *platform, uint64_t base, uint64_t size);
@@ -60,9 +64,10 @@ int platform_release(struct platform *platform, uint64_t base, uint64_t size);
 int platform_ready(struct platform *platform, bool ready);
 
 /*
- * Guest memory [address, address + length), length > 0, as this process sees it: contiguous, readable and writable, shared with running vCPUs, valid until
- * platform_destroy(). NULL when any of it is not guest RAM or does not lie in one bank of RAM, or it cannot be mapped now.
- * Everything read through it may change at any time: copy once, then validate the copy.
+ * Guest memory [address, address + length), length > 0, as this process sees it: contiguous, readable and writable,
+ * shared with running vCPUs, valid until platform_destroy(). NULL when any of it is not guest RAM or does not lie in
+ * one bank of RAM, or it cannot be mapped now. Everything read through it may change at any time: copy once, then
+ * validate the copy.
  */
 void *platform_memory(struct platform *platform, uint64_t address, uint64_t length);
 

@@ -53,9 +53,10 @@ enum platform_request_fault platform_request_decode(const struct ioreq *copy, st
 uint64_t platform_request_result(const struct platform_request *request, uint64_t data);
 
 /*
- * Serves one slot: when it holds a request (READY, or INPROCESS: left half done by a device model that died), answers it, by one
- * call of `access` or, when it is malformed, with all ones (a write: not at all), and moves it to RESP_READY. Returns whether it
- * did: the caller then tells the hypervisor, through the slot's event channel. A slot in another state is left alone.
+ * Serves one slot: when it holds a request (READY, or INPROCESS: left half done by a device model that died), answers
+ * it, by one call of `access` or, when it is malformed, with all ones (a write: not at all), and moves it to
+ * RESP_READY. Returns whether it did: the caller then tells the hypervisor, through the slot's event channel. A slot
+ * in another state is left alone.
  */
 bool platform_request_serve(struct ioreq *slot, platform_access_fn *access, void *opaque,
                             struct platform_request_counters *counters);

@@ -2,7 +2,8 @@
 /*
  * See common_config.h. The writable fields are a table; each has a function that is called with the value.
  *
- * While the device is being reset, and for a queue that does not exist or is enabled, writes are ignored: device.h decides.
+ * While the device is being reset, and for a queue that does not exist or is enabled, writes are ignored: device.h
+ * decides.
  */
 #include "common_config.h"
 

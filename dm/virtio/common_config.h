@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The common configuration structure of the PCI transport (virtio 1.2, section 4.1.4.3): from fields to calls of device.h.
- * Used by pci.c alone.
+ * The common configuration structure of the PCI transport (virtio 1.2, section 4.1.4.3): from fields to calls of
+ * device.h. Used by pci.c alone.
  */
 #ifndef VIRTIO_COMMON_CONFIG_H
 #define VIRTIO_COMMON_CONFIG_H
@@ -17,7 +17,10 @@
 /* What the driver reads now. */
 void virtio_common_image(const struct virtio_pci *pci, struct virtio_pci_common_cfg *image);
 
-/* A write of `size` bytes at `offset`: ignored unless it is exactly one writable field, or a 64-bit address as a whole. */
+/*
+ * A write of `size` bytes at `offset`: ignored unless it is exactly one writable field, or a 64-bit address as a
+ * whole.
+ */
 void virtio_common_write(struct virtio_pci *pci, unsigned int offset, unsigned int size, uint64_t data);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Copying out of memory that the guest may be writing: every byte is read exactly once, so that what is judged afterwards is
- * what is used afterwards. A plain memcpy() promises neither that, nor that the compiler will not read again later.
+ * Copying out of memory that the guest may be writing: every byte is read exactly once, so that what is judged
+ * afterwards is what is used afterwards. A plain memcpy() promises neither that, nor that the compiler will not read
+ * again later.
  */
 #ifndef VIRTIO_COPY_H
 #define VIRTIO_COPY_H

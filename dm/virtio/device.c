@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * See device.h. Entry points: the transport's calls, made while a guest access is being answered, which only change state and
- * queue the task; and the task, which does the work.
+ * See device.h. Entry points: the transport's calls, made while a guest access is being answered, which only change
+ * state and queue the task; and the task, which does the work.
  */
 #include "device.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define STATUS_DRIVER_MAY_SET                                                                                        \
-    (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK |   \
+#define STATUS_DRIVER_MAY_SET                                                                        \
+    (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK | \
      VIRTIO_CONFIG_S_FAILED)
 #define FEATURE(bit) (1ull << (bit))
 
@@ -33,8 +33,8 @@ static void needs_reset(struct virtio_device *device)
 }
 
 /*
- * Takes chains until there are no more, at most as many as the queue has entries: requests that end at once make room for
- * new ones, and a guest that is fast enough could keep us here. The rest is for the next turn of the loop.
+ * Takes chains until there are no more, at most as many as the queue has entries: requests that end at once make room
+ * for new ones, and a guest that is fast enough could keep us here. The rest is for the next turn of the loop.
  */
 static void work_on(struct virtio_device *device, unsigned int index)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A virtio device between its transport (pci.h, which turns registers into the calls below) and its kind (blk, ...: devices/, which
- * answers requests): status, features, queues, reset (virtio 1.2, sections 2.1, 2.2, 2.4, 3.1).
+ * A virtio device between its transport (pci.h, which turns registers into the calls below) and its kind (blk, ...:
+ * devices/, which answers requests): status, features, queues, reset (virtio 1.2, sections 2.1, 2.2, 2.4, 3.1).
  *
- * A notification is noted, and the queue is worked on in a task of the event loop, after the access that notified has been answered.
- * Completions are collected likewise, so that one interrupt serves all that ended in one turn of the loop.
+ * A notification is noted, and the queue is worked on in a task of the event loop, after the access that notified has
+ * been answered. Completions are collected likewise, so that one interrupt serves all that ended in one turn of the
+ * loop.
  *
- * A reset is over when no chain is in flight any more, since until then the guest's memory is being used. Meanwhile the status
- * reads as it was, no request is started, and everything that the driver writes is ignored (2.4.2).
+ * A reset is over when no chain is in flight any more, since until then the guest's memory is being used. Meanwhile
+ * the status reads as it was, no request is started, and everything that the driver writes is ignored (2.4.2).
  *
  * The event loop's thread only.
  */
@@ -99,7 +100,10 @@ void virtio_device_set_status(struct virtio_device *device, uint8_t value);
 void virtio_device_set_features(struct virtio_device *device, unsigned int select, uint32_t value);
 uint32_t virtio_device_features(uint64_t features, unsigned int select); /* one of the 32-bit parts */
 
-/* The queue whose registers the driver may change now; NULL: none of that index, enabled already, or the device is being reset. */
+/*
+ * The queue whose registers the driver may change now; NULL: none of that index, enabled already, or the device is
+ * being reset.
+ */
 struct virtqueue *virtio_device_open_queue(struct virtio_device *device, unsigned int index);
 void virtio_device_enable_queue(struct virtio_device *device, unsigned int index);
 void virtio_device_kick(struct virtio_device *device, unsigned int index); /* any index */

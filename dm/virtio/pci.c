@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * See pci.h. Registers whose reading changes nothing are read by making an image of their structure and copying from it, so
- * that any size and offset has an answer; writes must hit a field exactly (4.1.3.1), or are ignored.
+ * See pci.h. Registers whose reading changes nothing are read by making an image of their structure and copying from
+ * it, so that any size and offset has an answer; writes must hit a field exactly (4.1.3.1), or are ignored.
  */
 #include "pci.h"
 
@@ -107,8 +107,8 @@ static uint64_t isr_access(struct virtio_pci *pci, uint64_t offset, bool write)
 }
 
 /*
- * 4.1.5.2: the driver writes the queue's index, 16 bits; the address says the same. The value is not looked at: a notification
- * too many costs little, one too few can stop the guest.
+ * 4.1.5.2: the driver writes the queue's index, 16 bits; the address says the same. The value is not looked at: a
+ * notification too many costs little, one too few can stop the guest.
  */
 static uint64_t notify_access(struct virtio_pci *pci, uint64_t offset, unsigned int size, bool write)
 {

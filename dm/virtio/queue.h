@@ -9,8 +9,8 @@
  *   RAM only        addresses are resolved by platform_memory(), which knows nothing but RAM
  * What is in the used ring is never read back.
  *
- * A chain that breaks the rules is given back to the guest with length 0 (VIRTQUEUE_MALFORMED); if not even its head is to be
- * trusted, the queue cannot go on (VIRTQUEUE_BROKEN) and the device must say NEEDS_RESET.
+ * A chain that breaks the rules is given back to the guest with length 0 (VIRTQUEUE_MALFORMED); if not even its head
+ * is to be trusted, the queue cannot go on (VIRTQUEUE_BROKEN) and the device must say NEEDS_RESET.
  *
  * The device's thread only. Memory is allocated by virtqueue_init() alone.
  */
@@ -37,9 +37,9 @@ struct virtqueue_registers {
 };
 
 /*
- * A descriptor chain that has been copied and judged. The vectors are the device's until it completes the chain: it may change
- * them. A segment that is not RAM has a NULL base, and `unresolved` is set: then the device touches nothing but what it finds
- * to be there, and answers with an error if it can. Empty segments are left out.
+ * A descriptor chain that has been copied and judged. The vectors are the device's until it completes the chain: it
+ * may change them. A segment that is not RAM has a NULL base, and `unresolved` is set: then the device touches
+ * nothing but what it finds to be there, and answers with an error if it can. Empty segments are left out.
  */
 struct virtqueue_chain {
     uint16_t head;
@@ -89,8 +89,8 @@ void virtqueue_finish(struct virtqueue *queue);
 void virtqueue_reset(struct virtqueue *queue);
 
 /*
- * Takes the registers as they are. -EINVAL: size not a power of two in 1..size_max (2.7), or an address not aligned to 16, 2, 4
- * (2.7). -EFAULT: a part of the queue is not RAM.
+ * Takes the registers as they are. -EINVAL: size not a power of two in 1..size_max (2.7), or an address not aligned
+ * to 16, 2, 4 (2.7). -EFAULT: a part of the queue is not RAM.
  */
 int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index);
 

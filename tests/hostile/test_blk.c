@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Requests that break the rules of virtio-blk (virtio 1.2, section 5.2.6) in rings that are in order, and a disk that fails. Each gets
- * an error in its own status byte, or, when it has none, comes back with length 0.
+ * Requests that break the rules of virtio-blk (virtio 1.2, section 5.2.6) in rings that are in order, and a disk that
+ * fails. Each gets an error in its own status byte, or, when it has none, comes back with length 0.
  */
 #include "driver.h"
 
@@ -110,7 +110,9 @@ static void test_read_without_status_byte(void **state)
 
 static void test_sector_overflows(void **state)
 {
-    const uint64_t sectors[] = { UINT64_MAX, UINT64_MAX / 512, UINT64_MAX / 512 + 1, 1ull << 55, 1ull << 63, UINT64_MAX - 7 };
+    const uint64_t sectors[] = {
+        UINT64_MAX, UINT64_MAX / 512, UINT64_MAX / 512 + 1, 1ull << 55, 1ull << 63, UINT64_MAX - 7,
+    };
     struct machine machine;
     struct driver driver;
 
@@ -324,7 +326,9 @@ static void test_get_id_short_buffer(void **state)
 /* Unknown types, SCSI passthrough (CVE-2026-48914) and secure erase among them. */
 static void test_unknown_type(void **state)
 {
-    const uint32_t types[] = { 2, 3, 5, 6, 7, 9, 10, 12, VIRTIO_BLK_T_SECURE_ERASE, 15, 99, 0x80000000, 0x80000001, UINT32_MAX };
+    const uint32_t types[] = {
+        2, 3, 5, 6, 7, 9, 10, 12, VIRTIO_BLK_T_SECURE_ERASE, 15, 99, 0x80000000, 0x80000001, UINT32_MAX,
+    };
     struct machine machine;
     struct driver driver;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The virtio registers as no driver uses them: queues that do not exist, impossible sizes and addresses, features that were not
- * offered, states out of order, notifications of all the wrong kinds (virtio 1.2, sections 2.1, 2.2, 4.1.4.3).
+ * The virtio registers as no driver uses them: queues that do not exist, impossible sizes and addresses, features
+ * that were not offered, states out of order, notifications of all the wrong kinds (virtio 1.2, sections 2.1, 2.2,
+ * 4.1.4.3).
  */
 #include "driver.h"
 
@@ -21,18 +22,6 @@ static void start(struct machine *machine, struct driver *driver)
 {
     probe(machine, driver);
     driver_start(driver, DRIVER_FEATURES);
-}
-
-static void begin_read(struct driver *driver)
-{
-    const struct buffer buffers[] = {
-        { blk_header(driver, 0, VIRTIO_BLK_T_IN, 0), 16, false },
-        { driver_data_address(driver), 4096, true },
-        { blk_status_address(driver, 0), 1, true },
-    };
-
-    ring_publish(driver, ring_add(driver, buffers, 3));
-    driver_kick(driver);
 }
 
 static void test_queue_select_beyond(void **state)
@@ -148,7 +137,9 @@ static void test_enable_without_addresses(void **state)
 
 static void test_address_impossible(void **state)
 {
-    const unsigned int parts[] = { VIRTIO_PCI_COMMON_Q_DESCLO, VIRTIO_PCI_COMMON_Q_AVAILLO, VIRTIO_PCI_COMMON_Q_USEDLO };
+    const unsigned int parts[] = {
+        VIRTIO_PCI_COMMON_Q_DESCLO, VIRTIO_PCI_COMMON_Q_AVAILLO, VIRTIO_PCI_COMMON_Q_USEDLO,
+    };
     struct machine machine;
     struct driver driver;
 
@@ -320,8 +311,9 @@ static void test_features_not_offered(void **state)
     start(&machine, &driver);
     for (unsigned int bit = 0; bit < 64; bit++) {
         const uint64_t feature = 1ull << bit;
-        const bool offered = (feature & DRIVER_FEATURES) || bit == VIRTIO_BLK_F_SIZE_MAX || bit == VIRTIO_BLK_F_SEG_MAX ||
-                             bit == VIRTIO_BLK_F_BLK_SIZE || bit == VIRTIO_BLK_F_TOPOLOGY;
+        const bool offered = (feature & DRIVER_FEATURES) || bit == VIRTIO_BLK_F_SIZE_MAX ||
+                             bit == VIRTIO_BLK_F_SEG_MAX || bit == VIRTIO_BLK_F_BLK_SIZE ||
+                             bit == VIRTIO_BLK_F_TOPOLOGY;
         const uint8_t status = try_features(&driver, 1ull << VIRTIO_F_VERSION_1 | feature);
 
         assert_int_equal(!!(status & VIRTIO_CONFIG_S_FEATURES_OK), offered);
@@ -417,7 +409,7 @@ static void test_driver_ok_skipped(void **state)
     driver_negotiate(&driver, DRIVER_FEATURES);
     driver_setup_queue(&driver);
     driver_enable_queue(&driver);
-    begin_read(&driver);
+    blk_begin_read(&driver);
     machine_settle(&machine);
     assert_false(driver_completed(&driver));
     driver_check_serves(&driver);
@@ -483,7 +475,7 @@ static void test_status_zero_in_mid_io(void **state)
     for (unsigned int round = 0; round < 3; round++) {
         faults_hold();
         for (unsigned int i = 0; i < 5; i++) {
-            begin_read(&driver);
+            blk_begin_read(&driver);
         }
         driver_set_status(&driver, 0);
         driver_set_status(&driver, 0);
@@ -522,7 +514,7 @@ static void test_msix_vector_changes_in_flight(void **state)
     (void)state;
     start(&machine, &driver);
     faults_hold();
-    begin_read(&driver);
+    blk_begin_read(&driver);
     common_write(&driver, VIRTIO_PCI_COMMON_Q_MSIX, 2, 0);
     faults_release();
     (void)driver_wait(&driver);
@@ -561,7 +553,10 @@ static void test_config_generation_and_read_only_fields(void **state)
     machine_finish(&machine);
 }
 
-/* Reads of any size at any offset of every structure, and behind their ends: bytes, and all ones where there are none. */
+/*
+ * Reads of any size at any offset of every structure, and behind their ends: bytes, and all ones where there are
+ * none.
+ */
 static void test_reads_of_every_size_and_offset(void **state)
 {
     struct machine machine;
@@ -579,7 +574,8 @@ static void test_reads_of_every_size_and_offset(void **state)
             }
         }
     }
-    assert_int_equal(machine_read(&machine, driver.config + sizeof(struct virtio_blk_config) - 1, 8) >> 8, UINT64_MAX >> 8);
+    assert_int_equal(machine_read(&machine, driver.config + sizeof(struct virtio_blk_config) - 1, 8) >> 8,
+                     UINT64_MAX >> 8);
     assert_int_equal(machine_read(&machine, driver.config + 0xfff, 1), 0xff);
     assert_int_equal(machine_read(&machine, driver.notify, 4), UINT32_MAX);
     assert_int_equal(machine_read(&machine, driver.isr + 1, 1), 0xff);

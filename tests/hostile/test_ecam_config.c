@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Configuration space as no driver uses it: what is not there, sizes and alignments, BARs in impossible places, capabilities
- * that are told nonsense, MSI-X tables that point nowhere, resets in the middle of requests.
+ * Configuration space as no driver uses it: what is not there, sizes and alignments, BARs in impossible places,
+ * capabilities that are told nonsense, MSI-X tables that point nowhere, resets in the middle of requests.
  */
 #include <string.h>
 
@@ -24,18 +24,6 @@ static uint64_t read_config(struct driver *driver, unsigned int offset, unsigned
 static void write_config(struct driver *driver, unsigned int offset, unsigned int size, uint64_t data)
 {
     machine_config_write(driver->machine, driver->device, offset, size, data);
-}
-
-static void begin_read(struct driver *driver)
-{
-    const struct buffer buffers[] = {
-        { blk_header(driver, 0, VIRTIO_BLK_T_IN, 0), 16, false },
-        { driver_data_address(driver), 4096, true },
-        { blk_status_address(driver, 0), 1, true },
-    };
-
-    ring_publish(driver, ring_add(driver, buffers, 3));
-    driver_kick(driver);
 }
 
 static void test_absent_bus_device_function(void **state)
@@ -341,7 +329,7 @@ static void test_decode_disabled_in_use(void **state)
     (void)state;
     start(&machine, &driver);
     faults_hold();
-    begin_read(&driver);
+    blk_begin_read(&driver);
     write_config(&driver, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
     assert_int_equal(machine_read(&machine, driver.common, 4), UINT32_MAX);
     faults_release();
@@ -360,7 +348,7 @@ static void test_bar_moved_in_mid_io(void **state)
     (void)state;
     start(&machine, &driver);
     faults_hold();
-    begin_read(&driver);
+    blk_begin_read(&driver);
     write_config(&driver, PCI_BASE_ADDRESS_0, 8, driver.bar + moved);
     assert_int_equal(machine_read(&machine, driver.common, 4), UINT32_MAX);
     driver.bar += moved;
@@ -465,7 +453,7 @@ static void test_function_level_reset_in_mid_io(void **state)
     (void)state;
     start(&machine, &driver);
     faults_hold();
-    begin_read(&driver);
+    blk_begin_read(&driver);
     function_reset(&driver);
     assert_int_equal(read_config(&driver, PCI_COMMAND, 4), UINT32_MAX);
     write_config(&driver, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
@@ -487,7 +475,7 @@ static void test_function_level_reset_during_reset(void **state)
     (void)state;
     start(&machine, &driver);
     faults_hold();
-    begin_read(&driver);
+    blk_begin_read(&driver);
     driver_set_status(&driver, 0);
     function_reset(&driver);
     function_reset(&driver);
@@ -617,7 +605,9 @@ static void test_msix_address_not_the_frame(void **state)
     start(&machine, &driver);
     for (unsigned int i = 0; i < 6; i++) {
         const uint64_t frame = bridge_v2m_base(&machine.bridge) + BRIDGE_V2M_SETSPI;
-        const uint64_t address[] = { frame + 4, frame - 0x40, frame | 1ull << 32, MACHINE_RAM, machine.bridge.ecam.base, ~0ull };
+        const uint64_t address[] = {
+            frame + 4, frame - 0x40, frame | 1ull << 32, MACHINE_RAM, machine.bridge.ecam.base, UINT64_MAX,
+        };
 
         check_bad_message(&driver, address[i], driver_msix_interrupt(&driver, 1));
     }
@@ -634,7 +624,7 @@ static void test_power_state_d3(void **state)
     start(&machine, &driver);
     before = local_guest_counters(machine.guest)->interrupts;
     faults_hold();
-    begin_read(&driver);
+    blk_begin_read(&driver);
     write_config(&driver, driver.power_management + PCI_PM_CTRL, 2, 3);
     assert_int_equal(read_config(&driver, driver.power_management + PCI_PM_CTRL, 2), 3 | PCI_PM_CTRL_NO_SOFT_RESET);
     assert_int_equal(machine_read(&machine, driver.common, 4), UINT32_MAX);
@@ -676,7 +666,10 @@ static void test_intx_disable_while_asserted(void **state)
     machine_finish(&machine);
 }
 
-/* Random writes of every size to every offset, for as long as it takes to find something; then the function is set right again. */
+/*
+ * Random writes of every size to every offset, for as long as it takes to find something; then the function is set
+ * right again.
+ */
 static void test_random_writes(void **state)
 {
     struct machine machine;
@@ -694,7 +687,8 @@ static void test_random_writes(void **state)
         } else if (i % 3 == 1) {
             (void)read_config(&driver, (unsigned int)(random >> 8) % 0x104, 1u << (random & 3));
         } else {
-            machine_write(&machine, machine.bridge.memory.base + (random >> 8) % 0x300000, 1u << (random & 3), random >> 3);
+            machine_write(&machine, machine.bridge.memory.base + (random >> 8) % 0x300000, 1u << (random & 3),
+                          random >> 3);
         }
     }
     machine_settle(&machine);

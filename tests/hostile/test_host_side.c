@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The host lets the device model down: disks that fail, shrink or are taken, no descriptors, no memory, a guest that vanishes, a
- * second device model, an end in the middle of everything.
+ * The host lets the device model down: disks that fail, shrink or are taken, no descriptors, no memory, a guest that
+ * vanishes, a second device model, an end in the middle of everything.
  */
 #include "driver.h"
 
@@ -20,18 +20,6 @@ static void start(struct machine *machine, struct driver *driver)
     machine_start(machine, &(struct machine_options){ 0 });
     driver_probe(driver, machine, 1);
     driver_start(driver, DRIVER_FEATURES);
-}
-
-static void begin_read(struct driver *driver)
-{
-    const struct buffer buffers[] = {
-        { blk_header(driver, 0, VIRTIO_BLK_T_IN, 0), 16, false },
-        { driver_data_address(driver), 4096, true },
-        { blk_status_address(driver, 0), 1, true },
-    };
-
-    ring_publish(driver, ring_add(driver, buffers, 3));
-    driver_kick(driver);
 }
 
 static void check_failure(struct driver *driver, int result, uint32_t type, uint32_t length, uint8_t status)
@@ -86,7 +74,7 @@ static void test_allocation_not_supported(void **state)
     machine_finish(&machine);
 }
 
-/* EINTR and EAGAIN are no errors: the transfer goes on. */
+/* EINTR is no error: the transfer goes on. EAGAIN is one: it could come for ever. */
 static void test_interrupted(void **state)
 {
     struct machine machine;
@@ -95,7 +83,8 @@ static void test_interrupted(void **state)
     (void)state;
     start(&machine, &driver);
     check_failure(&driver, -EINTR, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_OK);
-    check_failure(&driver, -EAGAIN, VIRTIO_BLK_T_OUT, 4096, VIRTIO_BLK_S_OK);
+    check_failure(&driver, -EINTR, VIRTIO_BLK_T_OUT, 4096, VIRTIO_BLK_S_OK);
+    check_failure(&driver, -EAGAIN, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_IOERR);
     machine_finish(&machine);
 }
 
@@ -185,9 +174,11 @@ static void test_disk_that_cannot_be(void **state)
     (void)state;
     machine_start(&machine, &(struct machine_options){ 0 });
     machine_stop_model(&machine);
-    expect_refused(&machine, &(struct blk_options){ .path = "no-such-file" }, -ENOENT, "no-such-file: cannot be opened");
+    expect_refused(&machine, &(struct blk_options){ .path = "no-such-file" }, -ENOENT,
+                   "no-such-file: cannot be opened");
     expect_refused(&machine, &(struct blk_options){ .path = "." }, -EISDIR, "cannot be opened");
-    expect_refused(&machine, &(struct blk_options){ .path = ".", .read_only = true }, -EINVAL, "neither a regular file");
+    expect_refused(&machine, &(struct blk_options){ .path = ".", .read_only = true }, -EINVAL,
+                   "neither a regular file");
     expect_refused(&machine, &(struct blk_options){ .path = "/dev/null" }, -EINVAL, "neither a regular file");
     file = open("small", O_RDWR | O_CREAT | O_TRUNC, 0600);
     assert_int_equal(write(file, "x", 1), 1);
@@ -325,7 +316,7 @@ static void test_guest_memory_cannot_be_mapped(void **state)
     driver_check_serves(&driver);
     /* Buffers. */
     local_guest_refuse_memory(machine.guest, true);
-    begin_read(&driver);
+    blk_begin_read(&driver);
     assert_int_equal(driver_wait(&driver).len, 0);
     local_guest_refuse_memory(machine.guest, false);
     driver_check_serves(&driver);
@@ -336,18 +327,39 @@ static void test_event_channel_breaks(void **state)
 {
     struct machine machine;
     struct driver driver;
-    const int hole = open("/dev/null", O_RDONLY);
 
     (void)state;
     start(&machine, &driver);
-    /* A descriptor that is readable for ever and gives nothing: no endless loop in one turn, and others get their turn. */
-    model_stop_when(machine.model, hole);
+    faults_hold();
+    blk_begin_read(&driver);
+    local_guest_break(machine.guest, -EIO);
+    machine_settle(&machine);
+    assert_int_equal(model_state(machine.model), MODEL_STOPPING);
+    faults_release();
+    model_run(machine.model);
+    assert_int_equal(model_failure(machine.model), -EIO);
+    assert_false(model_guest_gone(machine.model));
+    assert_int_equal(model_destroy(machine.model), -EIO);
+    machine.model = NULL;
+    machine_finish(&machine);
+}
+
+/* A signal descriptor that is readable and gives nothing: it ends the model, and no turn is endless. */
+static void test_signal_descriptor_gives_nothing(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    const int nothing = open("/dev/null", O_RDONLY);
+
+    (void)state;
+    start(&machine, &driver);
+    model_stop_when(machine.model, nothing);
     machine_settle(&machine);
     assert_int_equal(model_state(machine.model), MODEL_ENDED);
     assert_int_equal(model_destroy(machine.model), 0);
     machine.model = NULL;
     machine_finish(&machine);
-    assert_int_equal(close(hole), 0);
+    assert_int_equal(close(nothing), 0);
 }
 
 static void test_signal_descriptor_is_closed(void **state)
@@ -375,7 +387,7 @@ static void test_guest_destroyed_in_mid_io(void **state)
     start(&machine, &driver);
     faults_hold();
     for (unsigned int i = 0; i < 5; i++) {
-        begin_read(&driver);
+        blk_begin_read(&driver);
     }
     local_guest_die(machine.guest);
     machine_settle(&machine);
@@ -397,7 +409,7 @@ static void test_destroyed_in_mid_io(void **state)
     for (unsigned int round = 0; round < 10; round++) {
         start(&machine, &driver);
         for (unsigned int i = 0; i < 5; i++) {
-            begin_read(&driver);
+            blk_begin_read(&driver);
         }
         assert_int_equal(model_destroy(machine.model), 0);
         machine.model = NULL;
@@ -414,7 +426,7 @@ static void test_restart(void **state)
     (void)state;
     start(&machine, &driver);
     for (unsigned int round = 0; round < 5; round++) {
-        begin_read(&driver);
+        blk_begin_read(&driver);
         assert_int_equal(model_destroy(machine.model), 0);
         machine.model = NULL;
         assert_int_equal(machine_config_read(&machine, 1, PCI_VENDOR_ID, 4), UINT32_MAX);
@@ -444,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_no_descriptors_while_serving),
         cmocka_unit_test(test_guest_memory_cannot_be_mapped),
         cmocka_unit_test(test_event_channel_breaks),
+        cmocka_unit_test(test_signal_descriptor_gives_nothing),
         cmocka_unit_test(test_signal_descriptor_is_closed),
         cmocka_unit_test(test_guest_destroyed_in_mid_io),
         cmocka_unit_test(test_destroyed_in_mid_io),

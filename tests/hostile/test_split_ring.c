@@ -346,22 +346,28 @@ static struct vring_desc *indirect_table(struct driver *driver)
     return machine_memory(driver->machine, driver->memory + DRIVER_INDIRECT, 0x1000);
 }
 
+/* A table that refers to itself, and one that refers to a table that would be good. */
 static void test_indirect_nested(void **state)
 {
     struct machine machine;
     struct driver driver;
     struct buffer buffers[3];
-    uint16_t head;
 
     (void)state;
     start(&machine, &driver);
     for (unsigned int at = 0; at < 3; at++) {
-        good_read(&driver, buffers);
-        head = ring_add_indirect(&driver, buffers, 3);
-        indirect_table(&driver)[at].flags |= VRING_DESC_F_INDIRECT;
-        indirect_table(&driver)[at].addr = driver.memory + DRIVER_INDIRECT;
-        indirect_table(&driver)[at].len = 48;
-        expect_given_back(&driver, head);
+        for (unsigned int good = 0; good < 2; good++) {
+            struct vring_desc *const table = indirect_table(&driver);
+            uint16_t head;
+
+            good_read(&driver, buffers);
+            head = ring_add_indirect(&driver, buffers, 3);
+            memcpy(table + 16, table, 3 * sizeof(*table));
+            table[at].flags = VRING_DESC_F_INDIRECT;
+            table[at].addr = driver.memory + DRIVER_INDIRECT + good * 16 * sizeof(*table);
+            table[at].len = 3 * sizeof(*table);
+            expect_given_back(&driver, head);
+        }
     }
     machine_finish(&machine);
 }
@@ -402,7 +408,9 @@ static void test_indirect_with_write(void **state)
 
 static void test_indirect_table_length(void **state)
 {
-    const uint32_t lengths[] = { 0, 1, 15, 17, 47, 49, 16 * (DRIVER_QUEUE_SIZE + 1), 0x10000000, 0xfffffff0, UINT32_MAX };
+    const uint32_t lengths[] = {
+        0, 1, 15, 17, 47, 49, 16 * (DRIVER_QUEUE_SIZE + 1), 0x10000000, 0xfffffff0, UINT32_MAX,
+    };
     struct machine machine;
     struct driver driver;
     struct buffer buffers[3];
@@ -603,7 +611,10 @@ static uint64_t next_random(uint64_t *random)
     return *random;
 }
 
-/* A second vCPU that rewrites descriptors, indirect table, header and event index, and perhaps the ring, as fast as it can. */
+/*
+ * A second vCPU that rewrites descriptors, indirect table, header and event index, and perhaps the ring, as fast as
+ * it can.
+ */
 static void *scribble(void *opaque)
 {
     struct scribbler *scribbler = opaque;
@@ -612,7 +623,8 @@ static void *scribble(void *opaque)
     volatile uint64_t *indirect = (volatile uint64_t *)(void *)indirect_table(driver);
     volatile uint32_t *header = machine_memory(driver->machine, driver->memory + DRIVER_HEADER, 64);
     volatile uint16_t *ring = (volatile uint16_t *)(void *)ring_available(driver);
-    const uint64_t good[2] = { driver_data_address(driver), 512 | (uint64_t)(VRING_DESC_F_NEXT | VRING_DESC_F_WRITE) << 32 };
+    const uint64_t flags = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE;
+    const uint64_t good[2] = { driver_data_address(driver), 512 | flags << 32 };
     uint64_t state = 88172645463325252ull;
 
     while (!__atomic_load_n(&scribbler->stop, __ATOMIC_RELAXED)) {
@@ -622,7 +634,8 @@ static void *scribble(void *opaque)
         indirect[(random >> 8) % 16] = random >> 61 ? good[random >> 8 & 1] : random * 3;
         if (random % 8 == 0) {
             /* The second word of a descriptor: NEXT, WRITE, INDIRECT as they come, next inside the table. */
-            table[(random >> 16) % DRIVER_QUEUE_SIZE * 2 + 1] = 512 | (random >> 20 & 7) << 32 | (random >> 24 & 15) << 48;
+            table[(random >> 16) % DRIVER_QUEUE_SIZE * 2 + 1] =
+                512 | (random >> 20 & 7) << 32 | (random >> 24 & 15) << 48;
         }
         header[(random >> 12) % 4] = (uint32_t)(random >> 28 & 15);
         ring[2 + DRIVER_QUEUE_SIZE] = (uint16_t)(random >> 30);

@@ -16,7 +16,7 @@ from scene import (ANY_FAILED, OTHER_NAME, PROPERTY, binding, ended, healthy, ke
 
 COMBINATIONS = {
     "gic3_msix_1cpu_6.1": (3, "msix", 1, "6.1", PROPERTY),
-    "gic2_intx_2cpus_6.12": (2, "intx", 2, "6.12", OTHER_NAME),
+    "gic2_intx_1cpu_6.12": (2, "intx", 1, "6.12", OTHER_NAME),
 }
 
 

@@ -25,7 +25,7 @@ def stopped(name):
     guest = Domain(kernel=kernel(version), cpus=cpus, run="read-until-gone", properties=binding())
     console = Board(f"ends-{name}", [guest], gic=gic, dom0_run="serve-and-stop",
                     dom0_words=f"sb.sectors=16384 sb.options={options}",
-                    disks={"disk": random_disk(256)}, timeout=400).run(
+                    disks={"disk": random_disk(256)}).run(
         until=[ended(0, "serve-and-stop"), ended(1, "read-until-gone")], unless=[ANY_FAILED])
     console.require_order("dom1: sb: guest reads, vendor 1af4", "dom0: sb: dom0 stops the device model",
                           "dom1: sb: guest sees vendor ffff", "dom1: sb: guest alive 5")

@@ -32,7 +32,7 @@ COMBINATIONS = {
 def finds_its_disk(name, guest, delay, serve="1:disk", **board):
     """The device model starts `delay` seconds after dom0; nobody rescans."""
     console = Board(name, [guest], counted=guest.cpus == 1, dom0_run="serve",
-                    dom0_words=f"sb.delay={delay} sb.serve={serve}", timeout=400,
+                    dom0_words=f"sb.delay={delay} sb.serve={serve}",
                     disks={"disk": random_disk(16)}, **board).run(
         until=[ended(1, "show-disk")], unless=[ANY_FAILED])
     # The hold is what is tested: the guest has met the bridge before there was a device model.
@@ -67,7 +67,7 @@ def long_hold():
 
 def nobody_comes(name, gic, guest):
     """After the hold time the guest goes on, with an empty bus."""
-    console = Board(name, [guest], counted=True, gic=gic, timeout=400).run(
+    console = Board(name, [guest], counted=True, gic=gic).run(
         until=[ended(1, "show-empty-bus"), "dom0: sb: dom0 idle"], unless=[ANY_FAILED])
     console.require_order("dom1: .*pci-host-generic", "dom0: sb: dom0 idle",
                           "xen: d1: PCI bridge 0: no device model after 30000 ms, going on without",

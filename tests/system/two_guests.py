@@ -23,7 +23,7 @@ def each_reads_its_own():
     guests = [Domain(run="show-disk", cpus=2, properties=binding()),
               Domain(kernel=kernel("6.12"), run="show-disk", properties=other)]
     console = Board("two-guests", guests, dom0_run="serve",
-                    dom0_words="sb.serve=1:one,2:two:--no-msix", disks=disks, timeout=400).run(
+                    dom0_words="sb.serve=1:one,2:two:--no-msix", disks=disks).run(
         until=[ended(1, "show-disk"), ended(2, "show-disk")], unless=[ANY_FAILED])
     healthy(console, "dom1", "dom2")
     require_checksum(console, "dom1", disks["one"])

@@ -3,7 +3,9 @@
  * Secondary PCI host bridges of a domain, emulated by ioreq servers.
  *
  * The hooks through which the rest of Xen uses arch/arm/ioreq-pci/. A domain
- * without such a bridge pays one pointer test per trapped access.
+ * without such a bridge pays one pointer test per trapped access. Without
+ * CONFIG_IOREQ_PCI none of these functions is there: callers test
+ * IS_ENABLED(CONFIG_IOREQ_PCI) first.
  */
 #ifndef __ASM_ARM_IOREQ_PCI_H__
 #define __ASM_ARM_IOREQ_PCI_H__
@@ -16,8 +18,6 @@ struct dt_device_node;
 struct kernel_info;
 struct meminfo;
 struct xen_domctl_createdomain;
-
-#ifdef CONFIG_IOREQ_PCI
 
 /*
  * Handle a stage-2 fault on a window of one of the current domain's bridges:
@@ -63,63 +63,6 @@ typedef int ioreq_pci_add_region_t(unsigned long s, unsigned long e,
 int ioreq_pci_trim_ext_regions(const struct domain *d,
                                struct meminfo *ext_regions,
                                ioreq_pci_add_region_t *add);
-
-#else /* !CONFIG_IOREQ_PCI */
-
-static inline enum io_state ioreq_pci_access(struct cpu_user_regs *regs,
-                                             struct vcpu *v,
-                                             mmio_info_t *info)
-{
-    return IO_UNHANDLED;
-}
-
-static inline int ioreq_pci_dm_op(struct domain *d,
-                                  const struct dmop_args *args)
-{
-    return -EOPNOTSUPP;
-}
-
-static inline void ioreq_pci_relinquish(struct domain *d) {}
-static inline void ioreq_pci_destroy(struct domain *d) {}
-
-static inline int ioreq_pci_check_node(const struct dt_device_node *node,
-                                       struct xen_domctl_createdomain *config,
-                                       unsigned int flags)
-{
-    return 0;
-}
-
-static inline int ioreq_pci_init(struct domain *d,
-                                 const struct kernel_info *kinfo)
-{
-    return 0;
-}
-
-static inline int ioreq_pci_partial_tree(struct kernel_info *kinfo,
-                                         const void *fdt)
-{
-    return 0;
-}
-
-static inline int ioreq_pci_make_nodes(struct domain *d,
-                                       struct kernel_info *kinfo)
-{
-    return 0;
-}
-
-static inline unsigned int ioreq_pci_fdt_size(const struct domain *d)
-{
-    return 0;
-}
-
-static inline int ioreq_pci_trim_ext_regions(const struct domain *d,
-                                             struct meminfo *ext_regions,
-                                             ioreq_pci_add_region_t *add)
-{
-    return 0;
-}
-
-#endif /* CONFIG_IOREQ_PCI */
 
 #endif /* __ASM_ARM_IOREQ_PCI_H__ */
 

@@ -119,6 +119,16 @@ static int __init check_ram(const struct dt_device_node *node,
     return rc;
 }
 
+/* Whether the domain's tree will tell it where its grant table is. */
+static bool __init enhanced(const struct dt_device_node *node)
+{
+    const char *value;
+    int rc = dt_property_read_string(node, "xen,enhanced", &value);
+
+    return rc == -EILSEQ || rc == -ENODATA ||
+           (!rc && (!strcmp(value, "enabled") || !strcmp(value, "no-xenstore")));
+}
+
 /* Against what is known of the domain before it is there. */
 static int __init check_binding(const struct dt_device_node *node,
                                 const struct binding *binding,
@@ -130,8 +140,7 @@ static int __init check_binding(const struct dt_device_node *node,
     const struct binding *other;
     int rc;
 
-    rc = bridge_check_enhanced(bridge, binding->property,
-                               dt_find_property(node, "xen,enhanced", NULL),
+    rc = bridge_check_enhanced(bridge, binding->property, enhanced(node),
                                diagnosis);
     if ( !rc )
         rc = bridge_check_layout(bridge, binding->property, layout, diagnosis);
@@ -244,78 +253,58 @@ int __init ioreq_pci_partial_tree(struct kernel_info *kinfo, const void *fdt)
     return node == -FDT_ERR_NOTFOUND ? 0 : node;
 }
 
-/* Whatever else is mapped, such as the registers of passed-through devices. */
-static int __init check_p2m(struct domain *d, const struct bridge *bridge,
+/* Memory, or the registers of passed-through devices. */
+static int __init check_p2m(struct domain *d, const struct binding *binding,
                             const struct bridge_window *window,
-                            const char *property,
                             struct bridge_diagnosis *diagnosis)
 {
     struct p2m_domain *p2m = p2m_get_hostp2m(d);
     gfn_t gfn = gaddr_to_gfn(window->base);
     gfn_t end = gfn_add(gfn, PFN_UP(window->size));
+    unsigned int order;
     int rc = 0;
 
     p2m_read_lock(p2m);
 
-    while ( !rc && gfn_x(gfn) < gfn_x(end) )
-    {
-        unsigned int order;
-
+    for ( ; !rc && gfn_x(gfn) < gfn_x(end);
+          gfn = gfn_next_boundary(gfn, order) )
         if ( !mfn_eq(p2m_get_entry(p2m, gfn, NULL, NULL, &order, NULL),
                      INVALID_MFN) )
-            rc = bridge_check_range(bridge, property,
+            rc = bridge_check_range(&binding->bridge, binding->property,
                                     "memory or a passed-through device",
                                     gfn_to_gaddr(gfn), PAGE_SIZE, diagnosis);
-
-        gfn = gfn_next_boundary(gfn, order);
-    }
 
     p2m_read_unlock(p2m);
 
     return rc;
 }
 
-static int __init check_interrupts(const struct domain *d,
-                                   const struct bridge *bridge,
-                                   const char *property,
-                                   struct bridge_diagnosis *diagnosis)
-{
-    unsigned int i;
-
-    for ( i = 0; i < bridge->interrupt_count; i++ )
-    {
-        unsigned int irq = bridge->interrupt_first + i;
-
-        if ( test_bit(irq, d->arch.vgic.allocated_irqs) )
-            return bridge_check_interrupts(bridge, property,
-                                           "an interrupt of another device",
-                                           irq, 1, diagnosis);
-    }
-
-    return 0;
-}
-
 /* Against all that the domain has been given by now. */
-static int __init check_domain(struct domain *d, const struct bridge *bridge,
-                               const char *property,
+static int __init check_domain(struct domain *d, const struct binding *binding,
                                struct bridge_diagnosis *diagnosis)
 {
+    const struct bridge *bridge = &binding->bridge;
     const struct vmmio *vmmio = &d->arch.vmmio;
-    int i, rc = 0;
+    unsigned int i, irq;
+    int rc = 0;
 
     for ( i = 0; !rc && i < vmmio->num_entries; i++ )
-        rc = bridge_check_range(bridge, property, "a device emulated by Xen",
+        rc = bridge_check_range(bridge, binding->property,
+                                "a device emulated by Xen",
                                 vmmio->handlers[i].addr,
                                 vmmio->handlers[i].size, diagnosis);
 
-    if ( !rc )
-        rc = check_p2m(d, bridge, &bridge->ecam, property, diagnosis);
-    if ( !rc )
-        rc = check_p2m(d, bridge, &bridge->memory, property, diagnosis);
-    if ( !rc )
-        rc = check_p2m(d, bridge, &bridge->prefetch, property, diagnosis);
-    if ( !rc )
-        rc = check_interrupts(d, bridge, property, diagnosis);
+    for ( i = 0; !rc && i < BRIDGE_WINDOWS; i++ )
+        rc = check_p2m(d, binding, &bridge->window[i], diagnosis);
+
+    for ( i = 0; !rc && i < bridge->interrupt_count; i++ )
+    {
+        irq = bridge->interrupt_first + i;
+        if ( test_bit(irq, d->arch.vgic.allocated_irqs) )
+            rc = bridge_check_interrupts(bridge, binding->property,
+                                         "an interrupt of another device",
+                                         irq, 1, diagnosis);
+    }
 
     return rc;
 }
@@ -336,7 +325,7 @@ int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
             .pci_domain = kinfo->pci_domain_next++,
         };
 
-        rc = check_domain(d, &binding->bridge, binding->property, &diagnosis);
+        rc = check_domain(d, binding, &diagnosis);
         if ( rc )
             report(XENLOG_ERR, binding->path, &diagnosis);
         else
@@ -353,20 +342,12 @@ unsigned int __init ioreq_pci_fdt_size(const struct domain *d)
     return pci ? pci->nr_bridges * BRIDGE_FDT_SIZE : 0;
 }
 
-static int __init remove_window(struct rangeset *r,
-                                const struct bridge_window *window)
-{
-    return window->size
-           ? rangeset_remove_range(r, window->base,
-                                   window->base + window->size - 1)
-           : 0;
-}
-
 int __init ioreq_pci_trim_ext_regions(const struct domain *d,
                                       struct meminfo *ext_regions,
                                       ioreq_pci_add_region_t *add)
 {
     const struct ioreq_pci *pci = d->arch.ioreq_pci;
+    const struct bridge_window *window;
     struct rangeset *r;
     unsigned int i;
     int rc = 0;
@@ -383,15 +364,12 @@ int __init ioreq_pci_trim_ext_regions(const struct domain *d,
                                 ext_regions->bank[i].start +
                                 ext_regions->bank[i].size - 1);
 
-    for ( i = 0; !rc && i < pci->nr_bridges; i++ )
+    for ( i = 0; !rc && i < pci->nr_bridges * BRIDGE_WINDOWS; i++ )
     {
-        const struct bridge *bridge = &pci->bridge[i].bridge;
-
-        rc = remove_window(r, &bridge->ecam);
-        if ( !rc )
-            rc = remove_window(r, &bridge->memory);
-        if ( !rc )
-            rc = remove_window(r, &bridge->prefetch);
+        window = &pci->bridge[i / BRIDGE_WINDOWS].bridge.window[i % BRIDGE_WINDOWS];
+        if ( window->size )
+            rc = rangeset_remove_range(r, window->base,
+                                       window->base + window->size - 1);
     }
 
     ext_regions->nr_banks = 0;

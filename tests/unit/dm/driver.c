@@ -167,7 +167,8 @@ uint32_t driver_msix_interrupt(const struct driver *driver, unsigned int vector)
 
 void driver_setup_msix(struct driver *driver)
 {
-    const uint64_t table = driver->bar + (config_read(driver, driver->msix + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_OFFSET);
+    const uint64_t table =
+        driver->bar + (config_read(driver, driver->msix + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_OFFSET);
 
     config_write(driver, driver->msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
     for (unsigned int vector = 0; vector < 2; vector++) {
@@ -371,6 +372,18 @@ uint8_t blk_request(struct driver *driver, uint32_t type, uint64_t sector, uint3
 
     assert_int_equal(written, from_device ? length + 1 : 1);
     return *blk_status(driver, 0);
+}
+
+void blk_begin_read(struct driver *driver)
+{
+    const struct buffer buffers[] = {
+        { blk_header(driver, 0, VIRTIO_BLK_T_IN, 0), 16, false },
+        { driver_data_address(driver), 4096, true },
+        { blk_status_address(driver, 0), 1, true },
+    };
+
+    ring_publish(driver, ring_add(driver, buffers, 3));
+    driver_kick(driver);
 }
 
 void blk_check_pattern(struct driver *driver, uint64_t sector, uint32_t sectors)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest's virtio-blk driver, as small as it can be: it finds a function in configuration space, puts its BAR somewhere,
- * negotiates, builds split rings in guest memory and waits for used elements. What it does in driver_probe() and
- * driver_start() is what Linux does; everything below that can be done wrongly on purpose.
+ * A guest's virtio-blk driver, as small as it can be: it finds a function in configuration space, puts its BAR
+ * somewhere, negotiates, builds split rings in guest memory and waits for used elements. What it does in
+ * driver_probe() and driver_start() is what Linux does; everything below that can be done wrongly on purpose.
  *
  * Each device has a megabyte of guest memory of its own: rings first, then buffers.
  */
@@ -29,8 +29,8 @@
 #define DRIVER_HEADER      0x8000u /* 64 bytes for each head: header, status */
 #define DRIVER_DATA        0x10000u
 
-#define DRIVER_FEATURES                                                                                              \
-    (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_RING_F_EVENT_IDX |               \
+#define DRIVER_FEATURES                                                                              \
+    (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_RING_F_EVENT_IDX | \
      1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES)
 
 struct driver {
@@ -60,7 +60,10 @@ struct buffer {
 /* Finds the function, sizes and places the BAR, enables memory decoding and bus mastering, finds the structures. */
 void driver_probe(struct driver *driver, struct machine *machine, unsigned int device);
 
-/* From reset to DRIVER_OK; `features` are those wanted, of those offered. Uses MSI-X, vectors 0 and 1, if it is there. */
+/*
+ * From reset to DRIVER_OK; `features` are those wanted, of those offered. Uses MSI-X, vectors 0 and 1, if it is
+ * there.
+ */
 void driver_start(struct driver *driver, uint64_t features);
 
 /* The steps of it. */
@@ -69,7 +72,7 @@ void driver_negotiate(struct driver *driver, uint64_t features); /* up to FEATUR
 void driver_setup_msix(struct driver *driver);
 void driver_setup_queue(struct driver *driver); /* registers; then driver_enable_queue() */
 void driver_enable_queue(struct driver *driver);
-uint32_t driver_msix_interrupt(const struct driver *driver, unsigned int vector); /* the interrupt it uses for a vector */
+uint32_t driver_msix_interrupt(const struct driver *driver, unsigned int vector); /* what it uses for a vector */
 
 /* Common configuration. */
 uint64_t common_read(struct driver *driver, unsigned int offset, unsigned int size);
@@ -91,7 +94,10 @@ struct vring_used_elem driver_wait(struct driver *driver);
 /* Publishes, notifies, waits; checks that it is this head that comes back, and returns the length. */
 uint32_t driver_run(struct driver *driver, uint16_t head);
 
-/* A request's header at the place that belongs to `slot`; its guest address, and that of its status byte (set to 0xaa). */
+/*
+ * A request's header at the place that belongs to `slot`; its guest address, and that of its status byte (set to
+ * 0xaa).
+ */
 uint64_t blk_header(struct driver *driver, unsigned int slot, uint32_t type, uint64_t sector);
 uint64_t blk_status_address(const struct driver *driver, unsigned int slot);
 uint8_t *blk_status(struct driver *driver, unsigned int slot);
@@ -100,6 +106,9 @@ uint64_t driver_data_address(const struct driver *driver);
 
 /* A whole request, with `length` bytes of data at DRIVER_DATA; returns the status. */
 uint8_t blk_request(struct driver *driver, uint32_t type, uint64_t sector, uint32_t length);
+
+/* Publishes a read of the first 4096 bytes, notifies, and does not wait; its status byte is that of slot 0. */
+void blk_begin_read(struct driver *driver);
 
 /* Reads sectors and checks that they are as they were made. */
 void blk_check_pattern(struct driver *driver, uint64_t sector, uint32_t sectors);

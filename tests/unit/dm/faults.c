@@ -4,6 +4,7 @@
  */
 #include "faults.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "loop.h"
@@ -61,6 +62,14 @@ void faults_hold(void)
 unsigned int faults_held(void)
 {
     return held;
+}
+
+void faults_reset(void)
+{
+    holding = false;
+    held = 0;
+    failure = 0;
+    cut_bytes = 0;
 }
 
 void faults_fail(int result)
@@ -124,6 +133,10 @@ static void take(const struct call *call)
 {
     struct call copy = *call;
 
+    /* See open_file() in devices/blk.c. */
+    if (fcntl(call->descriptor, F_GETFL) & O_NONBLOCK) {
+        abort();
+    }
     if (failure) {
         failing = copy;
         failing.result = failure;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A disk that is slow or broken when the test wants it: the calls from devices/ to loop_read(), loop_write(), loop_allocate() and
- * loop_sync() come here first (linker option --wrap).
+ * A disk that is slow or broken when the test wants it: the calls from devices/ to loop_read(), loop_write(),
+ * loop_allocate() and loop_sync() come here first (linker option --wrap).
  */
 #ifndef TESTS_FAULTS_H
 #define TESTS_FAULTS_H
@@ -13,6 +13,9 @@
 void faults_hold(void);
 void faults_release(void);
 unsigned int faults_held(void);
+
+/* Forgets everything that was asked for, and the requests that are held. */
+void faults_reset(void);
 
 /* The next request ends with `result`, a negative errno value, without being tried. */
 void faults_fail(int result);

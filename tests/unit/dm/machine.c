@@ -12,8 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "faults.h"
+
 #define QUIET_TURNS 20
 #define PATIENCE_MS 20000
+
+/* What a test that failed has left behind; its model is never let work again. */
+static struct local_guest *left_behind;
 
 uint64_t machine_word(uint64_t number)
 {
@@ -99,9 +104,12 @@ void machine_start(struct machine *machine, const struct machine_options *option
         .bank = { { MACHINE_RAM, MACHINE_BANK }, { MACHINE_RAM2, MACHINE_BANK } },
     };
 
+    local_guest_destroy(left_behind);
+    faults_reset();
     *machine = (struct machine){ .bridge = config.bridge, .disks = options->disks ? options->disks : 1 };
     assert_true(machine->disks <= MACHINE_DISKS);
     assert_int_equal(local_guest_create(&machine->guest, &config), 0);
+    left_behind = machine->guest;
     local_guest_run_with(machine->guest, machine_turn, machine);
 
     machine->options = (struct model_options){
@@ -123,6 +131,7 @@ void machine_finish(struct machine *machine)
     }
     assert_int_equal(local_guest_claims(machine->guest), 0);
     local_guest_destroy(machine->guest);
+    left_behind = NULL;
     for (unsigned int i = 0; i < machine->disks; i++) {
         assert_int_equal(unlink(machine->path[i]), 0);
     }

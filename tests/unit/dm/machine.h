@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the device model's tests run on: a local guest (platform/local.h) and the whole device model serving it, in one process
- * and one thread. The guest's accesses let the model take turns until they are answered; machine_settle() lets it finish.
+ * What the device model's tests run on: a local guest (platform/local.h) and the whole device model serving it, in
+ * one process and one thread. The guest's accesses let the model take turns until they are answered; machine_settle()
+ * lets it finish.
  *
  * Disks are files of the current directory, unlinked at the end, whose 8-byte words are machine_word() of their number.
  * Any failure fails the test.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * virtio-blk as a driver uses it that does everything right: all requests, direct and indirect chains, the event index, reset in
- * the middle of it, several disks.
+ * virtio-blk as a driver uses it that does everything right: all requests, direct and indirect chains, the event
+ * index, reset in the middle of it, several disks.
  */
 #include "driver.h"
 

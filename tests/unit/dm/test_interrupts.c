@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which interrupt is raised, when, and when not: MSI-X, INTx on lines of one's own and on shared ones, suppression by the
- * driver, masks and pending bits, bus mastering, power states.
+ * Which interrupt is raised, when, and when not: MSI-X, INTx on lines of one's own and on shared ones, suppression by
+ * the driver, masks and pending bits, bus mastering, power states.
  */
 #include "driver.h"
 
@@ -358,19 +358,20 @@ static void test_bus_mastering(void **state)
 {
     struct machine machine;
     struct driver driver;
-    struct buffer buffers[2];
+    struct buffer buffers[3];
 
     (void)state;
     start(&machine, &driver, &(struct machine_options){ 0 });
     set_command(&driver, 0, PCI_COMMAND_MASTER);
-    buffers[0] = (struct buffer){ blk_header(&driver, 0, VIRTIO_BLK_T_FLUSH, 0), 16, false };
-    buffers[1] = (struct buffer){ blk_status_address(&driver, 0), 1, true };
-    ring_publish(&driver, ring_add(&driver, buffers, 2));
+    buffers[0] = (struct buffer){ blk_header(&driver, 0, VIRTIO_BLK_T_GET_ID, 0), 16, false };
+    buffers[1] = (struct buffer){ driver_data_address(&driver), 20, true };
+    buffers[2] = (struct buffer){ blk_status_address(&driver, 0), 1, true };
+    ring_publish(&driver, ring_add(&driver, buffers, 3));
     driver_kick(&driver);
     machine_settle(&machine);
     assert_false(driver_completed(&driver));
     set_command(&driver, PCI_COMMAND_MASTER, 0);
-    assert_int_equal(driver_wait(&driver).len, 1);
+    assert_int_equal(driver_wait(&driver).len, 21);
     assert_int_equal(all_raised(&machine), 1);
     machine_finish(&machine);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The device model from start to end: what it claims and declares, in which order it takes itself apart, what becomes of requests in
- * flight.
+ * The device model from start to end: what it claims and declares, in which order it takes itself apart, what becomes
+ * of requests in flight.
  */
 #include "driver.h"
 
@@ -17,19 +17,6 @@ static void start(struct machine *machine, struct driver *driver)
     machine_start(machine, &(struct machine_options){ 0 });
     driver_probe(driver, machine, 1);
     driver_start(driver, DRIVER_FEATURES);
-}
-
-static void begin_read(struct driver *driver)
-{
-    const struct buffer buffers[] = {
-        { blk_header(driver, 0, VIRTIO_BLK_T_IN, 0), 16, false },
-        { driver_data_address(driver), 4096, true },
-        { blk_status_address(driver, 0), 1, true },
-    };
-
-    memset(driver_data(driver), 0x55, 4096);
-    ring_publish(driver, ring_add(driver, buffers, 3));
-    driver_kick(driver);
 }
 
 static void test_ready(void **state)
@@ -51,7 +38,10 @@ static void test_ready(void **state)
     machine_finish(&machine);
 }
 
-/* 2.4.2, 4.1.4.3.2: while a request is in flight the status does not read 0, and afterwards its memory is not written. */
+/*
+ * 2.4.2, 4.1.4.3.2: while a request is in flight the status does not read 0, and afterwards its memory is not
+ * written.
+ */
 static void test_reset_in_mid_io(void **state)
 {
     struct machine machine;
@@ -60,7 +50,7 @@ static void test_reset_in_mid_io(void **state)
     (void)state;
     start(&machine, &driver);
     faults_hold();
-    begin_read(&driver);
+    blk_begin_read(&driver);
     assert_int_equal(faults_held(), 1);
     driver_set_status(&driver, 0);
     for (int i = 0; i < 10; i++) {
@@ -88,14 +78,14 @@ static void test_stop_lets_requests_end(void **state)
     (void)state;
     start(&machine, &driver);
     faults_hold();
-    begin_read(&driver);
+    blk_begin_read(&driver);
     model_stop(machine.model);
     assert_false(local_guest_ready(machine.guest));
     machine_settle(&machine);
     assert_int_equal(model_state(machine.model), MODEL_STOPPING);
     /* Accesses are still answered, and new requests are not taken. */
     assert_int_not_equal(driver_status(&driver), 0);
-    begin_read(&driver);
+    blk_begin_read(&driver);
     assert_int_equal(faults_held(), 1);
     faults_release();
     assert_int_equal(driver_wait(&driver).len, 4097);
@@ -127,7 +117,7 @@ static void test_signal_in_mid_io(void **state)
     start(&machine, &driver);
     model_stop_when(machine.model, signals);
     faults_hold();
-    begin_read(&driver);
+    blk_begin_read(&driver);
     assert_int_equal(kill(getpid(), SIGTERM), 0);
     machine_settle(&machine);
     assert_int_equal(model_state(machine.model), MODEL_STOPPING);
@@ -151,7 +141,7 @@ static void test_second_signal_does_not_wait(void **state)
     start(&machine, &driver);
     model_stop_when(machine.model, signals);
     faults_hold();
-    begin_read(&driver);
+    blk_begin_read(&driver);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(kill(getpid(), SIGTERM), 0);
         machine_settle(&machine);
@@ -172,7 +162,7 @@ static void test_guest_gone(void **state)
     (void)state;
     start(&machine, &driver);
     faults_hold();
-    begin_read(&driver);
+    blk_begin_read(&driver);
     local_guest_die(machine.guest);
     machine_settle(&machine);
     assert_int_equal(model_state(machine.model), MODEL_STOPPING);

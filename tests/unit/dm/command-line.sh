@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The command line of sidebridge-dm: exit codes, and messages that name what is wrong. Usage: command-line.sh PROGRAM
+set -u
+program=$1
+failures=0
+
+# expect CODE WORDS ARGUMENT...: the program ends with that code, and what it prints contains the words.
+expect() {
+    code=$1
+    words=$2
+    shift 2
+    output=$("$program" "$@" 2>&1)
+    got=$?
+    if [ "$got" -ne "$code" ]; then
+        echo "'$*': exit code $got instead of $code: $output"
+        failures=$((failures + 1))
+    fi
+    case $output in
+    *"$words"*) ;;
+    *)
+        echo "'$*': '$output' does not say '$words'"
+        failures=$((failures + 1))
+        ;;
+    esac
+}
+
+expect 0 'Usage: sidebridge-dm --domain N' --help
+expect 0 'sidebridge-dm ' --version
+expect 2 "an option is missing: '--domain'"
+expect 2 "an option is missing: '--domain'" --blk disk
+expect 2 "--domain wants a domain id: 'x'" --domain x
+expect 2 "--domain wants a domain id: '-1'" --domain -1
+expect 2 "--domain wants a domain id: '1x'" --domain 1x
+expect 2 "--domain wants a domain id: ''" --domain ''
+expect 2 "--domain wants a domain id: '32768'" --domain 32768
+expect 2 "--domain wants a domain id: '99999999999999999999'" --domain 99999999999999999999
+expect 2 "--bridge wants a number: 'one'" --domain 1 --bridge one
+expect 2 "--blk without a file: ''" --domain 1 --blk ''
+expect 2 '--blk without a file' --domain 1 --blk ,readonly
+expect 2 "--blk knows no option: 'ro'" --domain 1 --blk disk,ro
+expect 2 "--blk knows no option: ''" --domain 1 --blk disk,
+expect 2 "no such argument: 'disk'" --domain 1 disk
+expect 2 'try sidebridge-dm --help' --domain 1 --nothing
+expect 2 'try sidebridge-dm --help' --domain
+expect 2 'too many devices' --domain 1 $(for i in $(seq 32); do echo --blk disk$i; done)
+
+# Without Xen: the command line is good, what it asks for is not to be had.
+if [ ! -e /dev/xen/privcmd ]; then
+    expect 1 'domain 1: no /dev/xen/privcmd' --domain 1 --blk disk,readonly,id=a,,b
+fi
+
+[ "$failures" -eq 0 ]
