@@ -17,8 +17,10 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +46,7 @@
 #define BANKS_MAX     64u
 #define ROUNDS_MAX    64u /* events handled by one platform_serve(), so that other work gets its turn */
 #define STRAGGLERS_MS 20
+#define ALIVE_SECONDS 2   /* how often to look whether the guest is still there: nobody tells us */
 
 struct bank {
     uint64_t base;
@@ -58,6 +61,8 @@ struct platform {
     struct bridge bridge;
 
     int privcmd;
+    int alive;      /* timerfd: ALIVE_SECONDS */
+    int descriptor; /* epoll: event channels and alive */
     xendevicemodel_handle *devicemodel;
     xenforeignmemory_handle *foreignmemory;
     xenevtchn_handle *evtchn;
@@ -175,6 +180,26 @@ static int create_server(struct platform *platform)
     return 0;
 }
 
+static bool watch(const struct platform *platform, int descriptor)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.fd = descriptor };
+
+    return epoll_ctl(platform->descriptor, EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+static int open_descriptor(struct platform *platform)
+{
+    const struct itimerspec period = { .it_interval = { .tv_sec = ALIVE_SECONDS }, .it_value = { .tv_sec = ALIVE_SECONDS } };
+
+    platform->alive = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    platform->descriptor = epoll_create1(EPOLL_CLOEXEC);
+    if (platform->alive < 0 || platform->descriptor < 0 || timerfd_settime(platform->alive, 0, &period, NULL) ||
+        !watch(platform, platform->alive) || !watch(platform, xenevtchn_fd(platform->evtchn))) {
+        return -errno;
+    }
+    return 0;
+}
+
 static int open_interfaces(struct platform *platform, const char **error)
 {
     platform->privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
@@ -192,7 +217,28 @@ static int open_interfaces(struct platform *platform, const char **error)
         *error = "no /dev/xen/evtchn: load the module xen-evtchn";
         return -ENODEV;
     }
+    if (open_descriptor(platform)) {
+        *error = "out of file descriptors";
+        return -EMFILE;
+    }
     return 0;
+}
+
+/*
+ * A device model that was killed has left its server, and perhaps a vCPU that waits for it: what waits is answered with all
+ * ones when the server goes, and the bus starts anew with ours.
+ */
+static int remove_orphan(struct platform *platform)
+{
+    struct bridge_dm_op op = { .op = BRIDGE_DM_OP_ADOPT, .u.adopt = { .index = platform->bridge_index } };
+    const int error = dm_op(platform, &op, NULL, 0);
+
+    if (error) {
+        return error;
+    }
+    return xendevicemodel_destroy_ioreq_server(platform->devicemodel, platform->domain, (ioservid_t)op.u.adopt.server)
+               ? -errno
+               : 0;
 }
 
 static int attach(struct platform *platform, const char **error)
@@ -225,7 +271,7 @@ static int attach(struct platform *platform, const char **error)
         *error = "Xen does not describe the bridge";
         return result;
     }
-    if (state & BRIDGE_STATUS_STATE_READY) {
+    if ((state & BRIDGE_STATUS_STATE_READY) && remove_orphan(platform)) {
         *error = "another device model serves this bridge";
         return -EBUSY;
     }
@@ -262,6 +308,8 @@ int platform_create(struct platform **platform, unsigned int domain, unsigned in
     created->domain = (domid_t)domain;
     created->bridge_index = bridge_index;
     created->privcmd = -1;
+    created->alive = -1;
+    created->descriptor = -1;
 
     result = attach(created, error);
     if (result) {
@@ -279,21 +327,35 @@ const struct bridge *platform_bridge(const struct platform *platform)
 
 int platform_descriptor(const struct platform *platform)
 {
-    return xenevtchn_fd(platform->evtchn);
+    return platform->descriptor;
 }
 
 /* Answers the slot of one vCPU if it asks for something. */
 static int serve_vcpu(struct platform *platform, unsigned int vcpu, platform_access_fn *access, void *opaque)
 {
-    if (!platform_request_serve(&platform->page->vcpu_ioreq[vcpu], access, opaque,
-                                &platform->counters)) {
+    if (!platform_request_serve(&platform->page->vcpu_ioreq[vcpu], access, opaque, &platform->counters)) {
         return 0;
     }
     return xenevtchn_notify(platform->evtchn, platform->port[vcpu]) ? -errno : 0;
 }
 
+/* A domain that ends takes its ioreq servers with it. */
+static bool guest_gone(const struct platform *platform)
+{
+    uint64_t expirations;
+
+    return read(platform->alive, &expirations, sizeof(expirations)) == (ssize_t)sizeof(expirations) &&
+           xendevicemodel_get_ioreq_server_info(platform->devicemodel, platform->domain, platform->server, NULL, NULL, NULL) &&
+           (errno == ESRCH || errno == ENOENT);
+}
+
 int platform_serve(struct platform *platform, platform_access_fn *access, void *opaque)
 {
+    if (guest_gone(platform)) {
+        platform->has_server = false;
+        platform->ready = false;
+        return -ENODEV;
+    }
     for (unsigned int round = 0; round < ROUNDS_MAX; round++) {
         const xenevtchn_port_or_error_t port = xenevtchn_pending(platform->evtchn);
 
@@ -448,6 +510,13 @@ static void destroy_server(struct platform *platform)
     }
 }
 
+static void close_descriptor(int descriptor)
+{
+    if (descriptor >= 0) {
+        (void)close(descriptor);
+    }
+}
+
 void platform_destroy(struct platform *platform)
 {
     if (!platform) {
@@ -474,8 +543,8 @@ void platform_destroy(struct platform *platform)
     if (platform->devicemodel) {
         (void)xendevicemodel_close(platform->devicemodel);
     }
-    if (platform->privcmd >= 0) {
-        (void)close(platform->privcmd);
-    }
+    close_descriptor(platform->descriptor);
+    close_descriptor(platform->alive);
+    close_descriptor(platform->privcmd);
     free(platform);
 }
