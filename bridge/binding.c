@@ -16,15 +16,15 @@
 #define BRIDGE_WANTS_GUEST_LAYOUT
 #include "bridge.h"
 
-#define BELOW_4G 0x100000000ull
+#define BELOW_4G 0x100000000ULL
 
 /* What virtio-pci implies; the addresses are the holes that the guest memory layout keeps for a PCI host bridge. */
 #define VIRTIO_PCI      "virtio-pci"
-#define VIRTIO_PCI_FIRST 44u
+#define VIRTIO_PCI_FIRST 44U
 static const uint64_t virtio_pci_bases[] = {GUEST_VPCI_ECAM_BASE, GUEST_VPCI_MEM_ADDR, GUEST_VPCI_PREFETCH_MEM_ADDR};
-static const uint64_t virtio_pci_sizes[] = {0x10000000ull, 0x2000000ull, 0x100000000ull};
+static const uint64_t virtio_pci_sizes[] = {0x10000000ULL, 0x2000000ULL, 0x100000000ULL};
 
-#define BACKEND_LAST 0x7fefu /* the ids of domains end below DOMID_FIRST_RESERVED */
+#define BACKEND_LAST 0x7fefU /* the ids of domains end below DOMID_FIRST_RESERVED */
 
 static const char *const window_names[] = {"ecam", "memory", "prefetch"};
 
@@ -41,11 +41,11 @@ static const struct window_rule rules[] = {
     {"ecam_address", "ecam_size", "must be 0x100000 (1 MiB, one bus) to 0x10000000 (256 MiB, 256 buses)",
      BRIDGE_BUS_SIZE, BRIDGE_BUSES_MAX * BRIDGE_BUS_SIZE, BRIDGE_BUS_SIZE},
     {"memory_address", "memory_size", "must be at least 0x100000 (1 MiB; the last 128 KiB are the service area)",
-     BRIDGE_MEMORY_MIN, ~0ull, BRIDGE_WINDOW_ALIGN},
-    {"prefetch_address", "prefetch_size", "", 0, ~0ull, BRIDGE_WINDOW_ALIGN},
+     BRIDGE_MEMORY_MIN, ~0ULL, BRIDGE_WINDOW_ALIGN},
+    {"prefetch_address", "prefetch_size", "", 0, ~0ULL, BRIDGE_WINDOW_ALIGN},
 };
 static const struct window_rule mmio_rule = {
-    "reg address", "reg size", "must be at least 0x1000 (a page)", 0x1000, ~0ull, 0x1000
+    "reg address", "reg size", "must be at least 0x1000 (a page)", 0x1000, ~0ULL, 0x1000
 };
 
 /* Passes `broken` on; if it is true, completes a diagnosis whose property is known. `expected` ends `reason`, but for 0. */
@@ -77,10 +77,10 @@ static uint64_t take_number(const uint8_t **next, unsigned int cells)
     uint64_t number = 0;
     unsigned int i;
 
-    for (i = 0; i < cells * 4u; i++) {
+    for (i = 0; i < cells * 4U; i++) {
         number = (number << 8) | (*next)[i];
     }
-    *next += cells * 4u;
+    *next += cells * 4U;
     return number;
 }
 
@@ -88,38 +88,38 @@ static bool bad_window(const struct bridge_window *window, const struct window_r
                        struct bridge_diagnosis *diagnosis)
 {
     const enum bridge_diagnosis_kind kind = BRIDGE_DIAGNOSIS_ADDRESS;
-    const uint64_t last = address_bits < 64u ? (1ull << address_bits) - 1u : ~0ull;
+    const uint64_t last = address_bits < 64U ? (1ULL << address_bits) - 1U : ~0ULL;
 
     return refuse(window->size < rule->minimum || window->size > rule->maximum, diagnosis, kind, rule->size_field,
                   window->size, rule->size_reason, 0) ||
-           refuse(window->size % rule->alignment != 0u, diagnosis, kind, rule->size_field, window->size,
+           refuse(window->size % rule->alignment != 0U, diagnosis, kind, rule->size_field, window->size,
                   "must be a multiple of", rule->alignment) ||
-           refuse(window->base % rule->alignment != 0u, diagnosis, kind, rule->address_field, window->base,
+           refuse(window->base % rule->alignment != 0U, diagnosis, kind, rule->address_field, window->base,
                   "must be a multiple of", rule->alignment) ||
-           refuse(window->base > last || window->size - 1u > last - window->base, diagnosis, kind, rule->address_field,
+           refuse(window->base > last || window->size - 1U > last - window->base, diagnosis, kind, rule->address_field,
                   window->base, "the window must end at or below the guest's last physical address", last);
 }
 
 static bool bad_windows(const struct bridge *bridge, unsigned int address_bits, struct bridge_diagnosis *diagnosis)
 {
-    const bool pci = bridge->ecam.size != 0u || bridge->ecam.base != 0u;
+    const bool pci = bridge->ecam.size != 0U || bridge->ecam.base != 0U;
     const struct bridge_window *const memory = &bridge->memory;
     const struct bridge_window *const prefetch = &bridge->prefetch;
     unsigned int i;
 
-    for (i = pci ? 0u : 1u; i < BRIDGE_WINDOWS; i++) {
-        if ((i != 2u || prefetch->size != 0u) &&
+    for (i = pci ? 0U : 1U; i < BRIDGE_WINDOWS; i++) {
+        if ((i != 2U || prefetch->size != 0U) &&
             bad_window(&bridge->window[i], pci ? &rules[i] : &mmio_rule, address_bits, diagnosis)) {
             return true;
         }
-        if (i == 1u && pci &&
+        if (i == 1U && pci &&
             refuse(memory->base < BELOW_4G && memory->size > BELOW_4G - memory->base, diagnosis,
                    BRIDGE_DIAGNOSIS_ADDRESS, rules[1].address_field, memory->base,
                    "the window must not cross 4 GiB: it is either 32-bit or 64-bit memory space", 0)) {
             return true;
         }
     }
-    return refuse(prefetch->size == 0u && prefetch->base != 0u, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS,
+    return refuse(prefetch->size == 0U && prefetch->base != 0U, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS,
                   rules[2].address_field, prefetch->base, "must be 0, because prefetch_size is 0 (no such window)", 0);
 }
 
@@ -129,15 +129,15 @@ static bool bad_interrupts(const struct bridge *bridge, struct bridge_diagnosis 
     const uint32_t first = bridge->interrupt_first;
     const uint32_t count = bridge->interrupt_count;
 
-    if (bridge->ecam.size == 0u && count == 0u) {
+    if (bridge->ecam.size == 0U && count == 0U) {
         return false;
     }
     return refuse(first < BRIDGE_INTERRUPT_FIRST || first > BRIDGE_INTERRUPT_LAST, diagnosis, kind, "irq_start", first,
                   "must be the absolute interrupt id of an SPI, 32 to 1019", 0) ||
-           refuse(bridge->ecam.size != 0u && count < BRIDGE_INTX_COUNT, diagnosis, kind, "irq_how_many", count,
+           refuse(bridge->ecam.size != 0U && count < BRIDGE_INTX_COUNT, diagnosis, kind, "irq_how_many", count,
                   "must be at least 4: INTA to INTD, then one for each MSI vector", 0) ||
-           refuse(count > BRIDGE_INTERRUPT_LAST + 1u - first, diagnosis, kind, "irq_how_many", count,
-                  "the last SPI is 1019; from irq_start on there are", BRIDGE_INTERRUPT_LAST + 1u - first);
+           refuse(count > BRIDGE_INTERRUPT_LAST + 1U - first, diagnosis, kind, "irq_how_many", count,
+                  "the last SPI is 1019; from irq_start on there are", BRIDGE_INTERRUPT_LAST + 1U - first);
 }
 
 /* That the windows are disjoint: each is compared, as somebody else's range, with a bridge that has the later ones. */
@@ -148,7 +148,7 @@ static bool overlapping(const struct bridge *bridge, struct bridge_diagnosis *di
     struct bridge later = *bridge;
     unsigned int i;
 
-    for (i = 0; i < 2u; i++) {
+    for (i = 0; i < 2U; i++) {
         later.window[i].size = 0;
         if (bridge_check_range(&later, property, names[i], bridge->window[i].base, bridge->window[i].size,
                                diagnosis) != 0) {
@@ -163,7 +163,7 @@ static int check(const struct bridge *bridge, const char *property, unsigned int
 {
     diagnosis->property = property;
     return bad_windows(bridge, address_bits, diagnosis) || bad_interrupts(bridge, diagnosis) ||
-                   refuse((bridge->flags & ~BRIDGE_FLAGS) != 0u, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags",
+                   refuse((bridge->flags & ~BRIDGE_FLAGS) != 0U, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags",
                           bridge->flags, "reserved bits must be 0; bit 0 is GRANTS, bit 1 is HOLD, together",
                           BRIDGE_FLAGS) ||
                    overlapping(bridge, diagnosis)
@@ -175,9 +175,9 @@ static bool bad_cells(unsigned int address_cells, unsigned int size_cells, struc
 {
     static const char reason[] = "of the parent node must be 1 or 2";
 
-    return refuse(address_cells < 1u || address_cells > 2u, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "#address-cells",
+    return refuse(address_cells < 1U || address_cells > 2U, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "#address-cells",
                   address_cells, reason, 0) ||
-           refuse(size_cells < 1u || size_cells > 2u, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "#size-cells", size_cells,
+           refuse(size_cells < 1U || size_cells > 2U, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "#size-cells", size_cells,
                   reason, 0);
 }
 
@@ -202,14 +202,14 @@ int bridge_parse(const char *property, const void *value, size_t length, unsigne
         {"with #address-cells 1 and #size-cells 1", "with #address-cells 1 and #size-cells 2"},
         {"with #address-cells 2 and #size-cells 1", "with #address-cells 2 and #size-cells 2"},
     };
-    const size_t expected = (BRIDGE_WINDOWS * ((size_t)address_cells + size_cells) + 3u) * 4u;
+    const size_t expected = (BRIDGE_WINDOWS * ((size_t)address_cells + size_cells) + 3U) * 4U;
     const uint8_t *next = value;
     unsigned int i;
 
     diagnosis->property = property;
     if (bad_cells(address_cells, size_cells, diagnosis) ||
         refuse(length != expected, diagnosis, BRIDGE_DIAGNOSIS_LENGTH, "length", length,
-               cells[address_cells - 1u][size_cells - 1u], expected)) {
+               cells[address_cells - 1U][size_cells - 1U], expected)) {
         return -EINVAL;
     }
     for (i = 0; i < BRIDGE_WINDOWS; i++) {
@@ -219,9 +219,9 @@ int bridge_parse(const char *property, const void *value, size_t length, unsigne
     bridge->interrupt_first = (uint32_t)take_number(&next, 1);
     bridge->interrupt_count = (uint32_t)take_number(&next, 1);
     bridge->flags = (uint32_t)take_number(&next, 1);
-    bridge->hold_ms = (bridge->flags & BRIDGE_FLAG_HOLD) != 0u ? BRIDGE_HOLD_MS : 0u;
+    bridge->hold_ms = (bridge->flags & BRIDGE_FLAG_HOLD) != 0U ? BRIDGE_HOLD_MS : 0U;
     bridge->backend = 0;
-    if (refuse(bridge->ecam.size == 0u, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, rules[0].size_field, 0,
+    if (refuse(bridge->ecam.size == 0U, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, rules[0].size_field, 0,
                rules[0].size_reason, 0)) {
         return -EINVAL;
     }
@@ -236,7 +236,7 @@ static const void *get(const struct bridge_node *node, const char *name, uint32_
 /* Where the text is in a list of strings, which may not be one at all; -1: it is not there. */
 static int find_string(const char *list, uint32_t length, const char *text)
 {
-    const size_t size = strlen(text) + 1u;
+    const size_t size = strlen(text) + 1U;
     uint32_t at = 0;
     int index;
 
@@ -262,22 +262,22 @@ static int read_cells(const struct bridge_node *node, const char *name, uint32_t
     const uint8_t *next = get(node, name, &length);
     unsigned int i;
 
-    for (i = 0; next != NULL && length == count * 4u && i < count; i++) {
+    for (i = 0; next != NULL && length == count * 4U && i < count; i++) {
         cells[i] = (uint32_t)take_number(&next, 1);
     }
     if (next == NULL) {
         return -ENOENT;
     }
-    return length == count * 4u ? 0 : refuse_property(diagnosis, name, reason);
+    return length == count * 4U ? 0 : refuse_property(diagnosis, name, reason);
 }
 
 static int read_virtio_pci(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge,
                            struct bridge_diagnosis *diagnosis)
 {
-    uint32_t cells[2u * BRIDGE_WINDOWS];
+    uint32_t cells[2U * BRIDGE_WINDOWS];
     uint32_t length = 0;
     const char *const value = get(node, VIRTIO_PCI, &length);
-    const int error = read_cells(node, "virtio-pci-ranges", cells, 2u * BRIDGE_WINDOWS,
+    const int error = read_cells(node, "virtio-pci-ranges", cells, 2U * BRIDGE_WINDOWS,
                                  "must be six cells: the addresses of ECAM, memory and prefetch, two each", diagnosis);
     unsigned int i;
 
@@ -289,11 +289,11 @@ static int read_virtio_pci(const struct bridge_node *node, unsigned int address_
     }
     if (find_string(value, length, "grants") == 0) {
         bridge->flags = BRIDGE_FLAG_GRANTS;
-    } else if (length != 0u && find_string(value, length, "enabled") != 0) {
+    } else if (length != 0U && find_string(value, length, "enabled") != 0) {
         return refuse_property(diagnosis, VIRTIO_PCI, "must be empty, \"enabled\" or \"grants\"");
     }
     for (i = 0; i < BRIDGE_WINDOWS; i++) {
-        bridge->window[i].base = error == 0 ? ((uint64_t)cells[2u * i] << 32) | cells[2u * i + 1u] : virtio_pci_bases[i];
+        bridge->window[i].base = error == 0 ? ((uint64_t)cells[2U * i] << 32) | cells[2U * i + 1U] : virtio_pci_bases[i];
         bridge->window[i].size = virtio_pci_sizes[i];
     }
     bridge->interrupt_first = VIRTIO_PCI_FIRST;
@@ -329,11 +329,12 @@ int bridge_read(const struct bridge_node *node, unsigned int address_bits, struc
 static int read_windows(const struct bridge_node *node, bool pci, struct bridge *bridge,
                         struct bridge_diagnosis *diagnosis)
 {
-    const uint32_t size = (node->address_cells + node->size_cells) * 4u;
+    const uint32_t size = (node->address_cells + node->size_cells) * 4U;
     uint32_t length = 0;
     uint32_t names_length = 0;
     const uint8_t *const reg = get(node, "reg", &length);
     const char *const names = get(node, "reg-names", &names_length);
+    uint32_t named = 0;
     uint32_t found = 0;
     unsigned int i;
 
@@ -341,9 +342,10 @@ static int read_windows(const struct bridge_node *node, bool pci, struct bridge 
     if (bad_cells(node->address_cells, node->size_cells, diagnosis)) {
         return -EINVAL;
     }
-    for (i = pci ? 0u : 1u; reg != NULL && i < BRIDGE_WINDOWS; i++) {
+    for (i = pci ? 0U : 1U; reg != NULL && i < BRIDGE_WINDOWS; i++) {
         const int index = pci ? find_string(names, names_length, window_names[i]) : (int)i - 1;
 
+        named += index >= 0 ? 1U : 0U;
         if (index >= 0 && (uint32_t)index < length / size) {
             const uint8_t *next = reg + (uint32_t)index * size;
 
@@ -352,7 +354,7 @@ static int read_windows(const struct bridge_node *node, bool pci, struct bridge 
             found++;
         }
     }
-    if (found == 0u || length != found * size || pci != (bridge->ecam.size != 0u)) {
+    if (found == 0U || (pci && named != found) || length != found * size || pci != (bridge->ecam.size != 0U)) {
         return refuse_property(diagnosis, "reg", pci ? "must have an entry for each of reg-names: ecam, memory, and maybe prefetch"
                                                      : "must have one or two entries");
     }
@@ -382,8 +384,8 @@ static int read_options(const struct bridge_node *node, bool pci, struct bridge 
     if (error != -EINVAL) {
         error = read_cells(node, "xen,hold-ms", &bridge->hold_ms, 1, one_cell, diagnosis);
     }
-    bridge->flags = (bridge->hold_ms != 0u ? BRIDGE_FLAG_HOLD : 0u) |
-                    (get(node, "xen,grants", &length) != NULL ? BRIDGE_FLAG_GRANTS : 0u);
+    bridge->flags = (bridge->hold_ms != 0U ? BRIDGE_FLAG_HOLD : 0U) |
+                    (get(node, "xen,grants", &length) != NULL ? BRIDGE_FLAG_GRANTS : 0U);
     return error;
 }
 
@@ -408,7 +410,7 @@ int bridge_read_child(const struct bridge_node *node, unsigned int address_bits,
 bool bridge_warning(const struct bridge *bridge, const char *property, struct bridge_diagnosis *diagnosis)
 {
     diagnosis->property = property;
-    return refuse(bridge->memory.base >= BELOW_4G && bridge->ecam.size != 0u, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS,
+    return refuse(bridge->memory.base >= BELOW_4G && bridge->ecam.size != 0U, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS,
                   rules[1].address_field, bridge->memory.base,
                   "above 4 GiB: 32-bit BARs find no room; use a window below 4 GiB if the guest has a hole there", 0);
 }
@@ -429,7 +431,7 @@ int bridge_check_enhanced(const struct bridge *bridge, const char *property, boo
                           struct bridge_diagnosis *diagnosis)
 {
     diagnosis->property = property;
-    return refuse((bridge->flags & BRIDGE_FLAG_GRANTS) != 0u && !enhanced, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags",
+    return refuse((bridge->flags & BRIDGE_FLAG_GRANTS) != 0U && !enhanced, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags",
                   bridge->flags, "GRANTS (bit 0) needs the domain's grant table: add xen,enhanced, or clear the bit", 0)
                ? -EINVAL
                : 0;

@@ -31,41 +31,41 @@
 #define BRIDGE_COMPATIBLE      "xen,ioreq-pci-host-bridge"
 #define BRIDGE_COMPATIBLE_MMIO "xen,ioreq-mmio"
 
-#define BRIDGE_FLAG_GRANTS 0x1u /* DMA addresses are grant references of the guest */
-#define BRIDGE_FLAG_HOLD   0x2u /* park the guest at its first access until the bus is ready */
+#define BRIDGE_FLAG_GRANTS 0x1U /* DMA addresses are grant references of the guest */
+#define BRIDGE_FLAG_HOLD   0x2U /* park the guest at its first access until the bus is ready */
 #define BRIDGE_FLAGS       (BRIDGE_FLAG_GRANTS | BRIDGE_FLAG_HOLD)
 
-#define BRIDGE_HOLD_MS 30000u /* how long HOLD parks a guest when the binding does not say */
+#define BRIDGE_HOLD_MS 30000U /* how long HOLD parks a guest when the binding does not say */
 
-#define BRIDGE_BUS_SIZE        0x100000ull /* ECAM: 1 MiB a bus (PCIe 6.0, 7.2.2) */
-#define BRIDGE_BUSES_MAX       256u
-#define BRIDGE_ECAM_FUNCTION   0x1000u /* ECAM: 4 KiB of configuration space a function */
-#define BRIDGE_WINDOW_ALIGN    0x10000ull
-#define BRIDGE_MEMORY_MIN      0x100000ull
-#define BRIDGE_INTX_COUNT      4u
-#define BRIDGE_INTERRUPT_FIRST 32u /* shared peripheral interrupts (SPI) of a GIC */
-#define BRIDGE_INTERRUPT_LAST  1019u
+#define BRIDGE_BUS_SIZE        0x100000ULL /* ECAM: 1 MiB a bus (PCIe 6.0, 7.2.2) */
+#define BRIDGE_BUSES_MAX       256U
+#define BRIDGE_ECAM_FUNCTION   0x1000U /* ECAM: 4 KiB of configuration space a function */
+#define BRIDGE_WINDOW_ALIGN    0x10000ULL
+#define BRIDGE_MEMORY_MIN      0x100000ULL
+#define BRIDGE_INTX_COUNT      4U
+#define BRIDGE_INTERRUPT_FIRST 32U /* shared peripheral interrupts (SPI) of a GIC */
+#define BRIDGE_INTERRUPT_LAST  1019U
 
 /*
  * The service area: the last 128 KiB of the memory window, answered by the hypervisor alone and not part of the bus.
  * First a GICv2m frame, through which the guest's stock driver gives its functions MSI-X; then the status page.
  */
-#define BRIDGE_SERVICE_SIZE 0x20000ull
-#define BRIDGE_V2M_SIZE     0x10000ull
-#define BRIDGE_STATUS_SIZE  0x10000ull
-#define BRIDGE_V2M_SETSPI   0x40u /* offset that an MSI message is addressed to */
+#define BRIDGE_SERVICE_SIZE 0x20000ULL
+#define BRIDGE_V2M_SIZE     0x10000ULL
+#define BRIDGE_STATUS_SIZE  0x10000ULL
+#define BRIDGE_V2M_SETSPI   0x40U /* offset that an MSI message is addressed to */
 
 /* Status page: 32-bit little-endian registers, read only. */
-#define BRIDGE_STATUS_MAGIC         0x00u
-#define BRIDGE_STATUS_VERSION       0x04u
-#define BRIDGE_STATUS_STATE         0x08u
-#define BRIDGE_STATUS_GENERATION    0x0cu /* counts attachments of device models */
-#define BRIDGE_STATUS_FLAGS         0x10u
-#define BRIDGE_STATUS_MAGIC_VALUE   0x42494353u /* "SCIB" */
-#define BRIDGE_STATUS_VERSION_VALUE 1u
-#define BRIDGE_STATUS_STATE_READY   0x1u /* a device model has declared the bus ready */
+#define BRIDGE_STATUS_MAGIC         0x00U
+#define BRIDGE_STATUS_VERSION       0x04U
+#define BRIDGE_STATUS_STATE         0x08U
+#define BRIDGE_STATUS_GENERATION    0x0cU /* counts attachments of device models */
+#define BRIDGE_STATUS_FLAGS         0x10U
+#define BRIDGE_STATUS_MAGIC_VALUE   0x42494353U /* "SCIB" */
+#define BRIDGE_STATUS_VERSION_VALUE 1U
+#define BRIDGE_STATUS_STATE_READY   0x1U /* a device model has declared the bus ready */
 
-#define BRIDGE_WINDOWS 3u /* in this order: ECAM, memory, prefetch */
+#define BRIDGE_WINDOWS 3U /* in this order: ECAM, memory, prefetch */
 
 struct bridge_window {
     uint64_t base;
@@ -120,7 +120,7 @@ struct bridge_diagnosis {
     uint64_t last;
 };
 
-#define BRIDGE_DIAGNOSIS_MAX 256u /* a buffer of this size holds every diagnosis, terminator included */
+#define BRIDGE_DIAGNOSIS_MAX 256U /* a buffer of this size holds every diagnosis, terminator included */
 
 /* Writes the one wording of the diagnosis, without node name and newline, into text[size]; always terminated. */
 void bridge_diagnosis_format(const struct bridge_diagnosis *diagnosis, char *text, size_t size);
@@ -221,9 +221,9 @@ int bridge_check_layout(const struct bridge *bridge, const char *property, const
  */
 static inline uint32_t bridge_spis_needed(const struct bridge *bridge)
 {
-    return bridge->interrupt_count != 0u
+    return bridge->interrupt_count != 0U
                ? bridge->interrupt_first + bridge->interrupt_count - BRIDGE_INTERRUPT_FIRST
-               : 0u;
+               : 0U;
 }
 
 /* What the generated nodes refer to. */
@@ -235,7 +235,7 @@ struct bridge_fdt_context {
 };
 
 /* No bridge's nodes take more than this many bytes of a flattened device tree, strings included. */
-#define BRIDGE_FDT_SIZE 2048u
+#define BRIDGE_FDT_SIZE 2048U
 
 /*
  * Writes the bridge's nodes (v2m frame, status page, grant-dma, host bridge) through libfdt's sequential-write
@@ -256,7 +256,7 @@ static inline uint64_t bridge_service_base(const struct bridge *bridge)
 
 static inline bool bridge_service_contains(const struct bridge *bridge, uint64_t address)
 {
-    return bridge->ecam.size != 0u && address - bridge_service_base(bridge) < BRIDGE_SERVICE_SIZE;
+    return bridge->ecam.size != 0U && address - bridge_service_base(bridge) < BRIDGE_SERVICE_SIZE;
 }
 
 static inline uint64_t bridge_v2m_base(const struct bridge *bridge)
@@ -313,14 +313,14 @@ static inline struct bridge_ecam_address bridge_ecam_decode(uint64_t offset)
 
 static inline uint64_t bridge_ecam_encode(struct bridge_ecam_address address)
 {
-    return ((uint64_t)address.bus << 20) | ((uint64_t)(address.device & 0x1fu) << 15) |
-           ((uint64_t)(address.function & 0x7u) << 12) | (address.register_offset & 0xfffu);
+    return ((uint64_t)address.bus << 20) | ((uint64_t)(address.device & 0x1fU) << 15) |
+           ((uint64_t)(address.function & 0x7U) << 12) | (address.register_offset & 0xfffU);
 }
 
 /* Interrupt id of a function's pin (1 = INTA .. 4 = INTD) on the root bus, swizzled (PCIe 6.0, 2.2.8.1, table 2-21). */
 static inline uint32_t bridge_intx_interrupt(const struct bridge *bridge, unsigned int device, unsigned int pin)
 {
-    return bridge->interrupt_first + ((device + pin - 1u) % BRIDGE_INTX_COUNT);
+    return bridge->interrupt_first + ((device + pin - 1U) % BRIDGE_INTX_COUNT);
 }
 
 #endif

@@ -11,12 +11,12 @@
 #include "bridge.h"
 
 /* What a guest must have, any of it, for an entry of the layout to be there. */
-#define ALWAYS    0x01u
-#define TOOLSTACK 0x02u /* not direct-mapped: the layout keeps room for what a toolstack may add */
-#define GICV2     0x04u
-#define GICV3     0x08u
-#define VPL011    0x10u
-#define VPCI      0x20u
+#define ALWAYS    0x01U
+#define TOOLSTACK 0x02U /* not direct-mapped: the layout keeps room for what a toolstack may add */
+#define GICV2     0x04U
+#define GICV3     0x08U
+#define VPL011    0x10U
+#define VPCI      0x20U
 
 struct layout_range {
     unsigned int presence;
@@ -40,10 +40,10 @@ static const struct layout_range layout_ranges[] = {
 
 static unsigned int presence_of(const struct bridge_guest_layout *layout)
 {
-    unsigned int presence = ALWAYS | (layout->vpci ? VPCI : 0u);
+    unsigned int presence = ALWAYS | (layout->vpci ? VPCI : 0U);
 
     if (!layout->direct_mapped) {
-        presence |= TOOLSTACK | (layout->vpl011 ? VPL011 : 0u) | (layout->gic_version == 2u ? GICV2 : GICV3);
+        presence |= TOOLSTACK | (layout->vpl011 ? VPL011 : 0U) | (layout->gic_version == 2U ? GICV2 : GICV3);
     }
     return presence;
 }
@@ -56,7 +56,7 @@ bool bridge_layout_range(const struct bridge_guest_layout *layout, unsigned int 
     unsigned int i;
 
     for (i = 0; i < sizeof(layout_ranges) / sizeof(layout_ranges[0]); i++) {
-        if ((layout_ranges[i].presence & presence) != 0u) {
+        if ((layout_ranges[i].presence & presence) != 0U) {
             if (found == index) {
                 *range = layout_ranges[i].range;
                 return true;
@@ -70,7 +70,7 @@ bool bridge_layout_range(const struct bridge_guest_layout *layout, unsigned int 
 /* The last address of a range whose size is not 0; one that would wrap around ends at the last address there is. */
 static uint64_t last_address(uint64_t base, uint64_t size)
 {
-    return size - 1u > ~0ull - base ? ~0ull : base + (size - 1u);
+    return size - 1U > ~0ULL - base ? ~0ULL : base + (size - 1U);
 }
 
 /* Compares inclusive bounds; true, with all of *diagnosis but its kind and field, when they overlap. */
@@ -98,7 +98,7 @@ int bridge_check_range(const struct bridge *bridge, const char *property, const 
     for (i = 0; i < BRIDGE_WINDOWS; i++) {
         const struct bridge_window *window = &bridge->window[i];
 
-        if (window->size != 0u && size != 0u &&
+        if (window->size != 0U && size != 0U &&
             overlaps(window->base, last_address(window->base, window->size), base, last_address(base, size), property,
                      name, diagnosis)) {
             diagnosis->kind = BRIDGE_DIAGNOSIS_RANGES;
@@ -112,9 +112,9 @@ int bridge_check_range(const struct bridge *bridge, const char *property, const 
 int bridge_check_interrupts(const struct bridge *bridge, const char *property, const char *name, uint32_t first,
                             uint32_t count, struct bridge_diagnosis *diagnosis)
 {
-    const uint64_t last = (uint64_t)bridge->interrupt_first + bridge->interrupt_count - 1u;
+    const uint64_t last = (uint64_t)bridge->interrupt_first + bridge->interrupt_count - 1U;
 
-    if (count == 0u || bridge->interrupt_count == 0u || !overlaps(bridge->interrupt_first, last, first, (uint64_t)first + count - 1u, property, name,
+    if (count == 0U || bridge->interrupt_count == 0U || !overlaps(bridge->interrupt_first, last, first, (uint64_t)first + count - 1U, property, name,
                                  diagnosis)) {
         return 0;
     }
@@ -149,10 +149,10 @@ int bridge_check_layout(const struct bridge *bridge, const char *property, const
     for (i = 0; error == 0 && bridge_layout_range(layout, i, &range); i++) {
         error = bridge_check_range(bridge, property, range.name, range.base, range.size, diagnosis);
     }
-    if (error == 0 && (presence & VPL011) != 0u) {
+    if (error == 0 && (presence & VPL011) != 0U) {
         error = bridge_check_interrupts(bridge, property, "vpl011", GUEST_VPL011_SPI, 1, diagnosis);
     }
-    if (error == 0 && (presence & TOOLSTACK) != 0u) {
+    if (error == 0 && (presence & TOOLSTACK) != 0U) {
         error = bridge_check_interrupts(bridge, property, "virtio-mmio", GUEST_VIRTIO_MMIO_SPI_FIRST,
                                         GUEST_VIRTIO_MMIO_SPI_LAST - GUEST_VIRTIO_MMIO_SPI_FIRST + 1, diagnosis);
     }

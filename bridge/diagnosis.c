@@ -34,15 +34,15 @@ void bridge_diagnosis_format(const struct bridge_diagnosis *diagnosis, char *tex
     case BRIDGE_DIAGNOSIS_ADDRESS:
     case BRIDGE_DIAGNOSIS_COUNT:
         snprintf(text, size, "%.48s: %s %s: %s%s%s", diagnosis->property, diagnosis->field, value.text,
-                 diagnosis->reason, diagnosis->expected != 0u ? " " : "",
-                 diagnosis->expected != 0u ? number_of(diagnosis, diagnosis->expected).text : "");
+                 diagnosis->reason, diagnosis->expected != 0U ? " " : "",
+                 diagnosis->expected != 0U ? number_of(diagnosis, diagnosis->expected).text : "");
         break;
 
     case BRIDGE_DIAGNOSIS_LENGTH:
         snprintf(text, size,
                  "%.48s: length %" PRIu64 " bytes (%" PRIu64 " cells): expected %" PRIu64 " bytes (%" PRIu64
-                 " cells) %s", diagnosis->property, diagnosis->value, diagnosis->value / 4u, diagnosis->expected,
-                 diagnosis->expected / 4u, diagnosis->reason);
+                 " cells) %s", diagnosis->property, diagnosis->value, diagnosis->value / 4U, diagnosis->expected,
+                 diagnosis->expected / 4U, diagnosis->reason);
         break;
 
     case BRIDGE_DIAGNOSIS_RANGES:

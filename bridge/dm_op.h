@@ -12,26 +12,21 @@
 #ifndef BRIDGE_DM_OP_H
 #define BRIDGE_DM_OP_H
 
-#include "environment.h"
+#include "bridge.h"
 
 /* Far above Xen's own operations, which count up from 1. */
-#define BRIDGE_DM_OP_FIRST    0x50434900u
-#define BRIDGE_DM_OP_DESCRIBE 0x50434901u
-#define BRIDGE_DM_OP_READY    0x50434902u
-#define BRIDGE_DM_OP_BIND     0x50434903u
-#define BRIDGE_DM_OP_UNBIND   0x50434904u
-#define BRIDGE_DM_OP_ADOPT    0x50434905u
+#define BRIDGE_DM_OP_FIRST    0x50434900U
+#define BRIDGE_DM_OP_DESCRIBE 0x50434901U
+#define BRIDGE_DM_OP_READY    0x50434902U
+#define BRIDGE_DM_OP_BIND     0x50434903U
+#define BRIDGE_DM_OP_UNBIND   0x50434904U
+#define BRIDGE_DM_OP_ADOPT    0x50434905U
 
 /* What the bridge is, so that a device model need not be told twice. */
 struct bridge_dm_op_describe {
     uint32_t index;           /* IN */
     uint32_t flags;           /* OUT: BRIDGE_FLAG_* */
-    uint64_t ecam_base;       /* OUT */
-    uint64_t ecam_size;       /* OUT */
-    uint64_t memory_base;     /* OUT */
-    uint64_t memory_size;     /* OUT: service area included */
-    uint64_t prefetch_base;   /* OUT */
-    uint64_t prefetch_size;   /* OUT */
+    struct bridge_window window[BRIDGE_WINDOWS]; /* OUT: the memory window with its service area */
     uint32_t interrupt_first; /* OUT */
     uint32_t interrupt_count; /* OUT */
     uint32_t state;           /* OUT: BRIDGE_STATUS_STATE_* */
@@ -60,14 +55,14 @@ struct bridge_dm_op_ready {
     uint32_t pad;
 };
 
-#define BRIDGE_DOORBELLS 64u /* a bridge has at most so many bound at once */
+#define BRIDGE_DOORBELLS 64U /* a bridge has at most so many bound at once */
 
 /*
  * Bind: from now on a guest's write of exactly `size` bytes to `address` sets the event channel pending and is done: no
  * request, nobody waits. Whatever is written is lost. All that binds is undone when the claim around it is taken back or
  * the server destroyed. Binding again what is bound (by a device model that was restarted) gives the same port.
  * -EINVAL: size not 1, 2 or 4, or address not a multiple of it. -ENXIO: not inside the bridge's windows. -EPERM: not inside
- * a memory range of the caller's server. -EEXIST: another server's. -ENOSPC: BRIDGE_DOORBELLS are bound.
+ * a memory range of the caller's server. -EEXIST: bound by another server, or in another size. -ENOSPC: BRIDGE_DOORBELLS are bound.
  * Unbind: -ENOENT: not bound by the server.
  */
 struct bridge_dm_op_doorbell {

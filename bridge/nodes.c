@@ -12,20 +12,20 @@
 #define BRIDGE_WANTS_LIBFDT
 #include "bridge.h"
 
-#define SLOTS 4u /* of the interrupt map: the swizzle of INTx repeats every four devices */
+#define SLOTS 4U /* of the interrupt map: the swizzle of INTx repeats every four devices */
 
 /* Cells of an interrupt-map entry: child address (3), pin (1), phandle (1), the GIC's specifier (3). */
-#define MAP_ENTRY_CELLS 8u
+#define MAP_ENTRY_CELLS 8U
 
 /* phys.hi of a PCI address (IEEE 1275 PCI bus binding, 2.2.1.1). */
-#define SPACE_MEMORY_32    0x02000000u
-#define SPACE_MEMORY_64    0x03000000u
-#define SPACE_PREFETCHABLE 0x40000000u
-#define DEVICE_SHIFT       11u
+#define SPACE_MEMORY_32    0x02000000U
+#define SPACE_MEMORY_64    0x03000000U
+#define SPACE_PREFETCHABLE 0x40000000U
+#define DEVICE_SHIFT       11U
 
 /* A GIC's interrupt specifier. */
-#define GIC_SPI        0u
-#define GIC_LEVEL_HIGH 4u
+#define GIC_SPI        0U
+#define GIC_LEVEL_HIGH 4U
 
 struct writer {
     void *fdt;
@@ -41,7 +41,7 @@ static void put_bytes(struct writer *writer, const char *name, const void *value
 
 static void put_text(struct writer *writer, const char *name, const char *text)
 {
-    put_bytes(writer, name, text, strlen(text) + 1u);
+    put_bytes(writer, name, text, strlen(text) + 1U);
 }
 
 /* Turns the cells to big-endian, in place, and writes them. */
@@ -64,7 +64,7 @@ static void put_cell(struct writer *writer, const char *name, uint32_t cell)
 static void split(uint32_t *cells, uint64_t number)
 {
     cells[0] = (uint32_t)(number >> 32);
-    cells[1] = (uint32_t)(number & 0xffffffffu);
+    cells[1] = (uint32_t)(number & 0xffffffffU);
 }
 
 static void begin_node(struct writer *writer, const char *name, const char *compatible)
@@ -128,12 +128,12 @@ static void fill_range(uint32_t *cells, uint32_t space, uint64_t base, uint64_t 
 
 static void put_ranges(struct writer *writer, const struct bridge *bridge)
 {
-    uint32_t cells[2u * 7u];
+    uint32_t cells[2U * 7U];
     size_t count = 7;
 
-    fill_range(&cells[0], bridge->memory.base >> 32 == 0u ? SPACE_MEMORY_32 : SPACE_MEMORY_64, bridge->memory.base,
+    fill_range(&cells[0], bridge->memory.base >> 32 == 0U ? SPACE_MEMORY_32 : SPACE_MEMORY_64, bridge->memory.base,
                bridge->memory.size - BRIDGE_SERVICE_SIZE);
-    if (bridge->prefetch.size != 0u) {
+    if (bridge->prefetch.size != 0U) {
         fill_range(&cells[7], SPACE_MEMORY_64 | SPACE_PREFETCHABLE, bridge->prefetch.base, bridge->prefetch.size);
         count = 14;
     }
@@ -146,7 +146,7 @@ static void put_ranges(struct writer *writer, const struct bridge *bridge)
  */
 static void put_interrupt_map(struct writer *writer, const struct bridge *bridge, uint32_t phandle_gic)
 {
-    uint32_t mask[4] = {(SLOTS - 1u) << DEVICE_SHIFT, 0, 0, 7};
+    uint32_t mask[4] = {(SLOTS - 1U) << DEVICE_SHIFT, 0, 0, 7};
     uint32_t map[SLOTS * BRIDGE_INTX_COUNT * MAP_ENTRY_CELLS] = {0};
     uint32_t *entry = map;
     unsigned int device;
@@ -168,19 +168,11 @@ static void put_interrupt_map(struct writer *writer, const struct bridge *bridge
     put_cells(writer, "interrupt-map", map, sizeof(map) / sizeof(map[0]));
 }
 
-/* With mask 0 every function of every bus maps as if it were 00:00.0: to the back end's domain id. */
-static void put_iommu_map(struct writer *writer, const struct bridge *bridge, uint32_t phandle)
-{
-    uint32_t map[4] = {0, phandle, bridge->backend, 1};
-
-    put_cells(writer, "iommu-map", map, 4);
-    put_cell(writer, "iommu-map-mask", 0);
-}
-
 static void put_host_bridge(struct writer *writer, const struct bridge *bridge,
                             const struct bridge_fdt_context *context)
 {
-    uint32_t bus_range[2] = {0, bridge_buses(bridge) - 1u};
+    uint32_t bus_range[2] = {0, bridge_buses(bridge) - 1U};
+    uint32_t iommu_map[4] = {0, context->phandle_iommu, bridge->backend, 1};
 
     begin_node_at(writer, "pcie", "pci-host-ecam-generic", bridge->ecam.base, bridge->ecam.size);
     put_text(writer, "device_type", "pci");
@@ -191,11 +183,13 @@ static void put_host_bridge(struct writer *writer, const struct bridge *bridge,
     put_interrupt_map(writer, bridge, context->phandle_gic);
     put_cell(writer, "linux,pci-domain", context->pci_domain);
     put_bytes(writer, "dma-coherent", NULL, 0);
-    if (bridge_msi_count(bridge) != 0u) {
+    if (bridge_msi_count(bridge) != 0U) {
         put_cell(writer, "msi-parent", context->phandle_v2m);
     }
-    if ((bridge->flags & BRIDGE_FLAG_GRANTS) != 0u) {
-        put_iommu_map(writer, bridge, context->phandle_iommu);
+    if ((bridge->flags & BRIDGE_FLAG_GRANTS) != 0U) {
+        /* With mask 0 every function of every bus maps as if it were 00:00.0: to the back end's domain id. */
+        put_cells(writer, "iommu-map", iommu_map, 4);
+        put_cell(writer, "iommu-map-mask", 0);
     }
     end_node(writer);
 }
@@ -204,16 +198,16 @@ int bridge_fdt_nodes(void *fdt, const struct bridge *bridge, const struct bridge
 {
     struct writer writer = {fdt, 0};
 
-    if (bridge->ecam.size == 0u) {
+    if (bridge->ecam.size == 0U) {
         return 0;
     }
-    if (bridge_msi_count(bridge) != 0u) {
+    if (bridge_msi_count(bridge) != 0U) {
         put_v2m_frame(&writer, bridge, context->phandle_v2m);
     }
     begin_node_at(&writer, "ioreq-pci-status", "xen,ioreq-pci-status", bridge_status_base(bridge),
                   BRIDGE_STATUS_SIZE);
     end_node(&writer);
-    if ((bridge->flags & BRIDGE_FLAG_GRANTS) != 0u) {
+    if ((bridge->flags & BRIDGE_FLAG_GRANTS) != 0U) {
         put_grant_dma(&writer, context);
     }
     put_host_bridge(&writer, bridge, context);

@@ -19,7 +19,7 @@ static void print_summary(const struct report *report, const struct domains *dom
     size_t bridges = 0;
 
     for (size_t i = 0; i < domains->count; i++) {
-        bridges += domains->domains[i]->property != NULL ? 1u : 0u;
+        bridges += domains->domains[i]->bridge_count != 0 ? 1u : 0u;
     }
     printf("%s: %zu domain%s, %zu with a bridge; %u error%s, %u warning%s\n", report->file, domains->count,
            domains->count == 1 ? "" : "s", bridges, report->errors, report->errors == 1 ? "" : "s", report->warnings,

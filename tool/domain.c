@@ -304,11 +304,11 @@ static bool walk_domains(struct domains *domains, const struct host_tree *tree, 
             }
             read_domain(&walk, host, domain);
             rules_read_bridge(&walk, domain, domains->address_bits);
+        } else if (domain != NULL && walk.depth == 3) {
+            rules_read_child(&walk, domain, domains->address_bits);
+            read_child(&walk, domain);
         } else {
             rules_check_elsewhere(&walk);
-            if (domain != NULL && walk.depth == 3) {
-                read_child(&walk, domain);
-            }
         }
     }
     return true;

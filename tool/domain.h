@@ -3,7 +3,8 @@
  * The guests that a host device tree describes: what Xen will give to each, and what is wrong with what it is told.
  *
  * For every domain's node (compatible "xen,domain", child of /chosen) domains_read() makes a struct domain, with the
- * bridge as bridge/ reads it and the ranges that are occupied beside it, and checks one against the other (rules.h).
+ * bridges as bridge/ reads them and the ranges that are occupied beside them, and checks one against the other
+ * (rules.h).
  * All faults go to the tree's report, in the words of bridge_diagnosis_format() where the hypervisor has the same
  * check.
  *
@@ -15,8 +16,9 @@
 #include "bridge.h"
 #include "host_tree.h"
 
-#define DOMAIN_RANGES_MAX 64u
-#define DOMAIN_NAME_MAX   48u
+#define DOMAIN_RANGES_MAX  64u
+#define DOMAIN_NAME_MAX    48u
+#define DOMAIN_BRIDGES_MAX 4u /* xen/ioreq-pci/private.h: IOREQ_PCI_BRIDGES */
 
 enum domain_range_kind {
     DOMAIN_RAM,
@@ -32,6 +34,13 @@ struct domain_range {
     uint64_t size;
 };
 
+/* A bridge, or plain ranges. */
+struct domain_bridge {
+    char path[HOST_TREE_PATH_MAX]; /* of the node that declares it: the domain's, or a child of it */
+    const char *property;
+    struct bridge bridge;
+};
+
 struct domain {
     char path[HOST_TREE_PATH_MAX];
     unsigned int id;
@@ -44,8 +53,8 @@ struct domain {
     struct bridge_guest_layout layout;
     unsigned int range_count;
     struct domain_range ranges[DOMAIN_RANGES_MAX];
-    const char *property; /* the bridge's; NULL: the domain has none, or none that can be used */
-    struct bridge bridge;
+    unsigned int bridge_count; /* of those that can be used */
+    struct domain_bridge bridges[DOMAIN_BRIDGES_MAX]; /* in the order in which Xen numbers them */
 };
 
 /* A growing array of domains. */

@@ -64,11 +64,31 @@ static struct cell_format format_of(const char *name)
     return other;
 }
 
-/* The node's name without its unit address, as a label may be spelled. */
+/* Whether a second node below the root has the name, unit addresses apart, and a label. */
+static bool is_ambiguous(const void *fdt, const char *name, size_t length)
+{
+    unsigned int count = 0;
+    int node;
+
+    fdt_for_each_subnode(node, fdt, 0) {
+        const char *other = fdt_get_name(fdt, node, NULL);
+
+        if (strcspn(other, "@") == length && strncmp(other, name, length) == 0 && fdt_get_phandle(fdt, node) != 0) {
+            count++;
+        }
+    }
+    return count > 1;
+}
+
+/* The node's name as a label may be spelled; its unit address is part of it only where it must. */
 static void print_label(FILE *stream, const void *fdt, int node)
 {
-    for (const char *next = fdt_get_name(fdt, node, NULL); *next != '\0' && *next != '@'; next++) {
-        fputc(*next == '-' ? '_' : *next, stream);
+    const char *name = fdt_get_name(fdt, node, NULL);
+    const size_t length = strcspn(name, "@");
+    const size_t end = is_ambiguous(fdt, name, length) ? strlen(name) : length;
+
+    for (size_t i = 0; i < end; i++) {
+        fputc(isalnum((unsigned char)name[i]) != 0 ? name[i] : '_', stream);
     }
 }
 

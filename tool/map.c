@@ -9,14 +9,14 @@
 #include "commands.h"
 #include "options.h"
 
-/* A domain's ranges, and those of its bridge: ECAM, memory, v2m frame, status page, prefetch. */
-#define LINES_MAX (DOMAIN_RANGES_MAX + 5u)
+/* A domain's ranges, and those of its bridges: ECAM, memory, v2m frame, status page, prefetch. */
+#define LINES_MAX (DOMAIN_RANGES_MAX + 5u * DOMAIN_BRIDGES_MAX)
 
 static const char usage[] =
     "usage: sidebridge map [--address-bits N] FILE [DOMAIN]\n"
     "\n"
     "Draws the address space of one guest, or of all. FILE is a host device tree (.dtb; - is the standard input),\n"
-    "DOMAIN the name, path or number of a domain in it. Windows of the bridge are marked with *, overlaps with !.\n"
+    "DOMAIN the name, path or number of a domain in it. Windows of its bridges are marked with *, overlaps with !.\n"
     "\n"
     "  -a, --address-bits N  width of a guest's physical addresses, 32 to 52 (40)\n"
     "  -h, --help\n";
@@ -24,7 +24,7 @@ static const char usage[] =
 struct line {
     uint64_t first;
     uint64_t last;
-    const char *name;
+    char name[DOMAIN_NAME_MAX];
     char mark;
 };
 
@@ -40,10 +40,41 @@ static void add_line(struct map *map, uint64_t base, uint64_t size, const char *
     if (size != 0 && map->count < LINES_MAX) {
         line->first = base;
         line->last = size - 1 > UINT64_MAX - base ? UINT64_MAX : base + (size - 1);
-        line->name = name;
+        snprintf(line->name, sizeof(line->name), "%s", name);
         line->mark = mark;
         map->count++;
     }
+}
+
+/* A window of a bridge, which has a number only where there are several. */
+static void add_window(struct map *map, const char *owner, uint64_t base, uint64_t size, const char *name)
+{
+    char text[DOMAIN_NAME_MAX];
+
+    snprintf(text, sizeof(text), "%s: %s", owner, name);
+    add_line(map, base, size, text, '*');
+}
+
+static void add_bridge(struct map *map, const char *owner, const struct bridge *bridge)
+{
+    if (bridge->ecam.size == 0) {
+        add_window(map, owner, bridge->memory.base, bridge->memory.size, "plain range");
+        add_window(map, owner, bridge->prefetch.base, bridge->prefetch.size, "second plain range");
+        return;
+    }
+    add_window(map, owner, bridge->ecam.base, bridge->ecam.size, "ECAM");
+    add_window(map, owner, bridge->memory.base, bridge->memory.size - BRIDGE_SERVICE_SIZE, "memory");
+    add_window(map, owner, bridge_v2m_base(bridge), BRIDGE_V2M_SIZE, "v2m frame");
+    add_window(map, owner, bridge_status_base(bridge), BRIDGE_STATUS_SIZE, "status page");
+    add_window(map, owner, bridge->prefetch.base, bridge->prefetch.size, "prefetchable memory");
+}
+
+/* What the bridge of this index is called. */
+static const char *owner_of(const struct domain *domain, unsigned int index)
+{
+    static const char *const owners[DOMAIN_BRIDGES_MAX] = {"bridge 0", "bridge 1", "bridge 2", "bridge 3"};
+
+    return domain->bridge_count > 1 ? owners[index] : "bridge";
 }
 
 static int compare_lines(const void *left, const void *right)
@@ -59,20 +90,14 @@ static int compare_lines(const void *left, const void *right)
 
 static void collect(struct map *map, const struct domain *domain)
 {
-    const struct bridge *bridge = &domain->bridge;
-
     map->count = 0;
     for (unsigned int i = 0; i < domain->range_count; i++) {
         const struct domain_range *range = &domain->ranges[i];
 
         add_line(map, range->base, range->size, range->name, ' ');
     }
-    if (domain->property != NULL) {
-        add_line(map, bridge->ecam.base, bridge->ecam.size, "bridge: ECAM", '*');
-        add_line(map, bridge->memory.base, bridge->memory.size - BRIDGE_SERVICE_SIZE, "bridge: memory", '*');
-        add_line(map, bridge_v2m_base(bridge), BRIDGE_V2M_SIZE, "bridge: v2m frame", '*');
-        add_line(map, bridge_status_base(bridge), BRIDGE_STATUS_SIZE, "bridge: status page", '*');
-        add_line(map, bridge->prefetch.base, bridge->prefetch.size, "bridge: prefetchable memory", '*');
+    for (unsigned int i = 0; i < domain->bridge_count; i++) {
+        add_bridge(map, owner_of(domain, i), &domain->bridges[i].bridge);
     }
     qsort(map->lines, map->count, sizeof(map->lines[0]), compare_lines);
 }
@@ -125,36 +150,70 @@ static void print_ranges(const struct map *map, unsigned int address_bits)
     }
 }
 
-static void print_interrupts(const struct domain *domain)
+/* Only what report.c would print as it is: the path is the device tree's. */
+static void print_path(const char *path)
 {
-    const struct bridge *bridge = &domain->bridge;
+    for (const char *next = path; *next != '\0'; next++) {
+        putchar(*next > ' ' && *next <= '~' ? *next : '?');
+    }
+}
 
+static void print_interrupts(const struct bridge *bridge)
+{
+    const uint32_t last = bridge->interrupt_first + bridge->interrupt_count - 1;
+
+    if (bridge->ecam.size == 0) {
+        if (bridge->interrupt_count != 0) {
+            printf("  interrupts %u-%u\n", bridge->interrupt_first, last);
+        }
+        return;
+    }
     printf("  interrupts %u-%u: INTA to INTD\n", bridge->interrupt_first,
            bridge->interrupt_first + BRIDGE_INTX_COUNT - 1);
     if (bridge_msi_count(bridge) != 0) {
-        printf("  interrupts %u-%u: %u MSI vectors\n", bridge_msi_first(bridge),
-               bridge_msi_first(bridge) + bridge_msi_count(bridge) - 1, bridge_msi_count(bridge));
+        printf("  interrupts %u-%u: %u MSI vectors\n", bridge_msi_first(bridge), last, bridge_msi_count(bridge));
     }
-    printf("  %u bus%s, flags:%s%s%s\n", bridge_buses(bridge), bridge_buses(bridge) == 1 ? "" : "es",
-           (bridge->flags & BRIDGE_FLAG_GRANTS) != 0 ? " GRANTS" : "",
+}
+
+static void print_bridge(const struct domain *domain, unsigned int index)
+{
+    const struct bridge *bridge = &domain->bridges[index].bridge;
+
+    if (domain->bridge_count > 1) {
+        printf("  %s ", owner_of(domain, index));
+        print_path(domain->bridges[index].path);
+        putchar('\n');
+    }
+    print_interrupts(bridge);
+    if (bridge->ecam.size == 0) {
+        printf("  plain ranges, flags:");
+    } else {
+        printf("  %u bus%s, flags:", bridge_buses(bridge), bridge_buses(bridge) == 1 ? "" : "es");
+    }
+    printf("%s%s%s", (bridge->flags & BRIDGE_FLAG_GRANTS) != 0 ? " GRANTS" : "",
            (bridge->flags & BRIDGE_FLAG_HOLD) != 0 ? " HOLD" : "", bridge->flags == 0 ? " none" : "");
+    if ((bridge->flags & BRIDGE_FLAG_HOLD) != 0) {
+        printf(" (%u ms)", bridge->hold_ms);
+    }
+    if (bridge->backend != 0) {
+        printf(", back end: domain %u", bridge->backend);
+    }
+    putchar('\n');
 }
 
 static void print_domain(const struct domain *domain, unsigned int address_bits)
 {
     struct map map;
 
-    /* The path is the device tree's: only what report.c would print as it is. */
     printf("domain %u ", domain->id);
-    for (const char *next = domain->path; *next != '\0'; next++) {
-        putchar(*next > ' ' && *next <= '~' ? *next : '?');
-    }
+    print_path(domain->path);
     printf(", GICv%u%s\n", domain->layout.gic_version, domain->layout.direct_mapped ? ", direct-mapped" : "");
     collect(&map, domain);
     print_ranges(&map, address_bits);
-    if (domain->property != NULL) {
-        print_interrupts(domain);
-    } else {
+    for (unsigned int i = 0; i < domain->bridge_count; i++) {
+        print_bridge(domain, i);
+    }
+    if (domain->bridge_count == 0) {
         printf("  no bridge\n");
     }
 }

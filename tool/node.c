@@ -18,14 +18,10 @@
 
 #define TREE_SIZE 16384u
 
-/* The bridge's phandles follow the GIC's, or, which cannot be seen here, the highest of a partial device tree. */
-#define PHANDLE_V2M   (GUEST_PHANDLE_GIC + 1)
-#define PHANDLE_IOMMU (GUEST_PHANDLE_GIC + 2)
-
 static const char usage[] =
     "usage: sidebridge node [-O dts|dtb] [--address-bits N] FILE DOMAIN\n"
     "\n"
-    "Prints the device tree nodes that Xen makes for the bridge of a domain. FILE is a host device tree (.dtb; - is\n"
+    "Prints the device tree nodes that Xen makes for the bridges of a domain. FILE is a host device tree (.dtb; - is\n"
     "the standard input), DOMAIN the name, path or number of a domain in it.\n"
     "\n"
     "  -O FORMAT             dts, the source, or dtb (dts)\n"
@@ -102,10 +98,29 @@ static int put_interrupt_controller(void *fdt, const struct domain *domain)
     return error != 0 ? error : fdt_end_node(fdt);
 }
 
+/*
+ * The phandles of the bridges follow the GIC's, or, which cannot be seen here, the highest of a partial device tree;
+ * linux,pci-domain likewise. Plain ranges use up their numbers too.
+ */
+static int put_bridges(void *fdt, const struct domain *domain)
+{
+    int error = 0;
+
+    for (unsigned int i = 0; error == 0 && i < domain->bridge_count; i++) {
+        const struct bridge_fdt_context context = {
+            .phandle_gic = GUEST_PHANDLE_GIC,
+            .phandle_v2m = GUEST_PHANDLE_GIC + 1 + 2 * i,
+            .phandle_iommu = GUEST_PHANDLE_GIC + 2 + 2 * i,
+            .pci_domain = i,
+        };
+
+        error = bridge_fdt_nodes(fdt, &domain->bridges[i].bridge, &context);
+    }
+    return error;
+}
+
 static int put_tree(void *fdt, const struct domain *domain)
 {
-    static const struct bridge_fdt_context context = {
-        .phandle_gic = GUEST_PHANDLE_GIC, .phandle_v2m = PHANDLE_V2M, .phandle_iommu = PHANDLE_IOMMU};
     int error = fdt_create(fdt, TREE_SIZE);
 
     error = error != 0 ? error : fdt_finish_reservemap(fdt);
@@ -116,9 +131,25 @@ static int put_tree(void *fdt, const struct domain *domain)
     error = error != 0 ? error : put_text(fdt, "model", "What Xen makes for a PCI host bridge");
     error = error != 0 ? error : put_memory(fdt, domain);
     error = error != 0 ? error : put_interrupt_controller(fdt, domain);
-    error = error != 0 ? error : bridge_fdt_nodes(fdt, &domain->bridge, &context);
+    error = error != 0 ? error : put_bridges(fdt, domain);
     error = error != 0 ? error : fdt_end_node(fdt);
     return error != 0 ? error : fdt_finish(fdt);
+}
+
+/* What has no nodes is at least said, in a comment. */
+static void print_plain_ranges(const struct bridge *bridge)
+{
+    for (unsigned int i = 1; i < BRIDGE_WINDOWS; i++) {
+        if (bridge->window[i].size != 0) {
+            printf("/* 0x%" PRIx64 "-0x%" PRIx64 ": plain range; its nodes are yours, in the partial device tree */\n",
+                   bridge->window[i].base, bridge->window[i].base + (bridge->window[i].size - 1));
+        }
+    }
+    if (bridge->interrupt_count != 0) {
+        printf("/* its interrupts %u-%u are SPIs %u-%u in a device tree */\n", bridge->interrupt_first,
+               bridge->interrupt_first + bridge->interrupt_count - 1, bridge->interrupt_first - BRIDGE_INTERRUPT_FIRST,
+               bridge->interrupt_first + bridge->interrupt_count - 1 - BRIDGE_INTERRUPT_FIRST);
+    }
 }
 
 static void print_tree(const struct domain *domain, bool binary, struct report *report)
@@ -131,6 +162,11 @@ static void print_tree(const struct domain *domain, bool binary, struct report *
     } else if (binary) {
         fwrite(tree, 1, fdt_totalsize(tree), stdout);
     } else {
+        for (unsigned int i = 0; i < domain->bridge_count; i++) {
+            if (domain->bridges[i].bridge.ecam.size == 0) {
+                print_plain_ranges(&domain->bridges[i].bridge);
+            }
+        }
         dts_print(stdout, tree);
     }
 }
@@ -143,7 +179,7 @@ static void print_domain(const struct domains *domains, const char *name, bool b
         report_write(report, REPORT_ERROR, NULL, "there is no domain \"%.64s\"", name);
     } else if (report->errors != 0) {
         report_write(report, REPORT_ERROR, domain->path, "nothing is printed because of the errors above");
-    } else if (domain->property == NULL) {
+    } else if (domain->bridge_count == 0) {
         report_write(report, REPORT_ERROR, domain->path, "the domain has no bridge (" BRIDGE_PROPERTY ")");
     } else {
         print_tree(domain, binary, report);

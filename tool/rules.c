@@ -14,96 +14,223 @@ static void report_diagnosis(struct report *report, enum report_level level, con
     report_write(report, level, path, "%s", text);
 }
 
-/* Not one of the two names, but so like them that it was meant to be. */
-static bool looks_like_the_property(const char *name)
-{
-    return (strncmp(name, "secondary-", strlen("secondary-")) == 0 && strstr(name, "pci") != NULL) ||
-           strstr(name, "pci-host-bridge") != NULL;
-}
+/* The properties of a domain's node that make a bridge. */
+#define NAME_RANGES 3u
+#define NAMES       4u
+static const char *const names[NAMES] = {BRIDGE_PROPERTY, BRIDGE_PROPERTY_IOREQ, "virtio-pci", "virtio-pci-ranges"};
 
-/* How often a node has each name of the property; a name that is nearly one of them is reported. */
+/* How often a node has each of them. */
 struct name_count {
-    unsigned int emulated;
-    unsigned int ioreq;
+    unsigned int of[NAMES];
 };
 
+/* Of a name that is none of ours, but so like one that it was meant to be: that one. Else NULL. */
+static const char *meant(const char *name)
+{
+    if ((strncmp(name, "secondary-", strlen("secondary-")) == 0 && strstr(name, "pci") != NULL) ||
+        strstr(name, "pci-host-bridge") != NULL) {
+        return BRIDGE_PROPERTY;
+    }
+    if (strncmp(name, "virtio", strlen("virtio")) == 0 && strstr(name, "pci") != NULL) {
+        return strstr(name, "range") != NULL ? "virtio-pci-ranges" : "virtio-pci";
+    }
+    return NULL;
+}
+
+/* Counts the names; one that is nearly one of them is reported. */
 static struct name_count count_names(const struct host_tree_walk *walk)
 {
     const void *fdt = walk->tree->fdt;
-    struct name_count count = {0, 0};
+    struct name_count count = {{0}};
     int property;
 
     fdt_for_each_property_offset(property, fdt, walk->node) {
         const char *name = NULL;
+        unsigned int i = 0;
 
         if (fdt_getprop_by_offset(fdt, property, &name, NULL) == NULL || name == NULL) {
             continue;
         }
-        if (strcmp(name, BRIDGE_PROPERTY) == 0) {
-            count.emulated++;
-        } else if (strcmp(name, BRIDGE_PROPERTY_IOREQ) == 0) {
-            count.ioreq++;
-        } else if (looks_like_the_property(name)) {
+        while (i < NAMES && strcmp(name, names[i]) != 0) {
+            i++;
+        }
+        if (i < NAMES) {
+            count.of[i]++;
+        } else if (meant(name) != NULL) {
             report_write(walk->tree->report, REPORT_WARNING, walk->path,
-                         "%.64s: Xen does not know this property; is it meant to be " BRIDGE_PROPERTY "?", name);
+                         "%.64s: Xen does not know this property; is it meant to be %s?", name, meant(name));
         }
     }
     return count;
 }
 
-static bool check_once(const struct host_tree_walk *walk, const char *name, unsigned int count)
+/* libfdt finds the first of two properties of one name, as Xen does; but who wrote them meant one of them. */
+static bool check_once(const struct host_tree_walk *walk, const struct name_count *count)
 {
-    if (count > 1) {
-        report_write(walk->tree->report, REPORT_ERROR, walk->path, "%s: present %u times; keep one of them", name,
-                     count);
+    bool once = true;
+
+    for (unsigned int i = 0; i < NAMES; i++) {
+        if (count->of[i] > 1) {
+            report_write(walk->tree->report, REPORT_ERROR, walk->path, "%s: present %u times; keep one of them",
+                         names[i], count->of[i]);
+            once = false;
+        }
     }
-    return count <= 1;
+    return once;
+}
+
+static const void *get_property(const void *node, const char *name, uint32_t *length)
+{
+    const struct host_tree_walk *walk = node;
+    int found = 0;
+    const void *value = fdt_getprop(walk->tree->fdt, walk->node, name, &found);
+
+    *length = value != NULL ? (uint32_t)found : 0;
+    return value;
+}
+
+typedef int read_function(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge,
+                          const char **property, struct bridge_diagnosis *diagnosis);
+
+/* False when the node declares no bridge; true also when it declares one that is refused. */
+static bool add_bridge(const struct host_tree_walk *walk, struct domain *domain, unsigned int address_bits,
+                       read_function *read)
+{
+    const struct bridge_node node = {
+        .node = walk,
+        .property = get_property,
+        .address_cells = host_tree_walk_address_cells(walk),
+        .size_cells = host_tree_walk_size_cells(walk),
+    };
+    struct bridge_diagnosis diagnosis = {.property = ""};
+    struct domain_bridge *added = &domain->bridges[domain->bridge_count];
+    const char *property = NULL;
+    struct bridge bridge;
+    const int error = read(&node, address_bits, &bridge, &property, &diagnosis);
+
+    if (error == -ENOENT) {
+        return false;
+    }
+    if (error != 0) {
+        report_diagnosis(walk->tree->report, REPORT_ERROR, walk->path, &diagnosis);
+    } else if (domain->bridge_count == DOMAIN_BRIDGES_MAX) {
+        report_write(walk->tree->report, REPORT_ERROR, walk->path, "more than %u bridges", DOMAIN_BRIDGES_MAX);
+    } else {
+        snprintf(added->path, sizeof(added->path), "%s", walk->path);
+        added->property = property;
+        added->bridge = bridge;
+        domain->bridge_count++;
+    }
+    return true;
 }
 
 void rules_read_bridge(const struct host_tree_walk *walk, struct domain *domain, unsigned int address_bits)
 {
     const struct name_count count = count_names(walk);
-    struct bridge_diagnosis diagnosis;
-    const char *property = NULL;
-    const void *value;
-    int length = 0;
-    int error;
 
-    if (!check_once(walk, BRIDGE_PROPERTY, count.emulated) || !check_once(walk, BRIDGE_PROPERTY_IOREQ, count.ioreq)) {
+    if (!check_once(walk, &count)) {
         return;
     }
-    error = bridge_choose_property(count.emulated != 0, count.ioreq != 0, &property, &diagnosis);
-    if (error == -ENOENT) {
+    (void)add_bridge(walk, domain, address_bits, bridge_read);
+    if (count.of[0] + count.of[1] != 0 && count.of[NAME_RANGES] != 0 && count.of[NAME_RANGES - 1] == 0) {
+        report_write(walk->tree->report, REPORT_WARNING, walk->path, "%s: not read beside %s; remove one of them",
+                     names[NAME_RANGES], names[count.of[0] != 0 ? 0 : 1]);
+    }
+}
+
+/* A node that Xen passes over, although its compatible was meant to be one of ours. */
+static void check_compatible(const struct host_tree_walk *walk)
+{
+    int length = 0;
+    const char *next = fdt_getprop(walk->tree->fdt, walk->node, "compatible", &length);
+    const char *const end = next != NULL ? next + length : NULL;
+
+    while (next < end) {
+        char text[65];
+        const size_t size = strnlen(next, (size_t)(end - next));
+
+        snprintf(text, sizeof(text), "%.*s", size < sizeof(text) ? (int)size : (int)sizeof(text) - 1, next);
+        if (strstr(text, "ioreq") != NULL || strstr(text, "pci-host") != NULL ||
+            (strncmp(text, "xen,", 4) == 0 && strstr(text, "mmio") != NULL)) {
+            if (next + size == end) {
+                report_write(walk->tree->report, REPORT_WARNING, walk->path,
+                             "compatible: \"%s\" does not end in NUL; Xen does not read it", text);
+            } else {
+                report_write(walk->tree->report, REPORT_WARNING, walk->path,
+                             "compatible: Xen does not know \"%s\"; is it meant to be %s?", text,
+                             strstr(text, "mmio") != NULL ? BRIDGE_COMPATIBLE_MMIO : BRIDGE_COMPATIBLE);
+            }
+        }
+        next += size + 1;
+    }
+}
+
+/* Options of a bridge that Xen does not know: it passes over them. */
+static void check_options(const struct host_tree_walk *walk)
+{
+    static const char *const options[] = {"xen,irqs", "xen,grants", "xen,hold-ms", "xen,backend"};
+    const void *fdt = walk->tree->fdt;
+    int property;
+
+    fdt_for_each_property_offset(property, fdt, walk->node) {
+        const char *name = NULL;
+        unsigned int i = 0;
+
+        if (fdt_getprop_by_offset(fdt, property, &name, NULL) == NULL || name == NULL ||
+            strncmp(name, "xen,", 4) != 0) {
+            continue;
+        }
+        while (i < 4 && strcmp(name, options[i]) != 0) {
+            i++;
+        }
+        if (i == 4) {
+            report_write(walk->tree->report, REPORT_WARNING, walk->path,
+                         "%.64s: Xen does not know this property; a bridge may have xen,irqs, xen,grants, xen,hold-ms "
+                         "and xen,backend", name);
+        }
+    }
+}
+
+static void check_misplaced(const struct host_tree_walk *walk)
+{
+    const struct name_count count = count_names(walk);
+
+    for (unsigned int i = 0; i < NAMES; i++) {
+        if (count.of[i] == 0) {
+            continue;
+        }
+        if (strcmp(walk->path, "/chosen") == 0) {
+            report_write(walk->tree->report, REPORT_ERROR, walk->path,
+                         "%s: dom0 cannot have a bridge; the property belongs to the node of a domain below /chosen",
+                         names[i]);
+        } else {
+            report_write(walk->tree->report, REPORT_ERROR, walk->path,
+                         "%s: not read here; the property belongs to a child of /chosen that is compatible with "
+                         "\"xen,domain\"", names[i]);
+        }
         return;
     }
-    if (error == 0) {
-        value = fdt_getprop(walk->tree->fdt, walk->node, property, &length);
-        error = bridge_parse(property, value, value != NULL ? (size_t)length : 0,
-                             host_tree_walk_address_cells(walk), host_tree_walk_size_cells(walk), address_bits,
-                             &domain->bridge, &diagnosis);
-    }
-    if (error == 0) {
-        domain->property = property;
+}
+
+void rules_read_child(const struct host_tree_walk *walk, struct domain *domain, unsigned int address_bits)
+{
+    check_misplaced(walk);
+    if (add_bridge(walk, domain, address_bits, bridge_read_child)) {
+        check_options(walk);
     } else {
-        report_diagnosis(walk->tree->report, REPORT_ERROR, walk->path, &diagnosis);
+        check_compatible(walk);
     }
 }
 
 void rules_check_elsewhere(const struct host_tree_walk *walk)
 {
-    const struct name_count count = count_names(walk);
-    const char *name = count.emulated != 0 ? BRIDGE_PROPERTY : BRIDGE_PROPERTY_IOREQ;
+    static const char *const bridges[] = {BRIDGE_COMPATIBLE, BRIDGE_COMPATIBLE_MMIO, NULL};
 
-    if (count.emulated == 0 && count.ioreq == 0) {
-        return;
-    }
-    if (strcmp(walk->path, "/chosen") == 0) {
+    check_misplaced(walk);
+    if (host_tree_is_compatible(walk->tree, walk->node, bridges)) {
         report_write(walk->tree->report, REPORT_ERROR, walk->path,
-                     "%s: dom0 cannot have a bridge; the property belongs to the node of a domain below /chosen", name);
-    } else {
-        report_write(walk->tree->report, REPORT_ERROR, walk->path,
-                     "%s: not read here; the property belongs to a child of /chosen that is compatible with "
-                     "\"xen,domain\"", name);
+                     "compatible: not read here; a bridge is a child of a domain's node, which is a child of /chosen that "
+                     "is compatible with \"xen,domain\"");
     }
 }
 
@@ -135,47 +262,60 @@ void rules_check_names(const struct domains *domains, struct report *report)
     free(sorted);
 }
 
-static void check_conflicts(const struct domain *domain, struct report *report)
+static void check_conflicts(const struct domain *domain, const struct domain_bridge *checked, struct report *report)
 {
+    const struct bridge *bridge = &checked->bridge;
     struct bridge_diagnosis diagnosis;
 
-    if (bridge_check_layout(&domain->bridge, domain->property, &domain->layout, &diagnosis) != 0) {
-        report_diagnosis(report, REPORT_ERROR, domain->path, &diagnosis);
+    if (bridge_check_layout(bridge, checked->property, &domain->layout, &diagnosis) != 0) {
+        report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
     }
     for (unsigned int i = 0; i < domain->range_count; i++) {
         const struct domain_range *range = &domain->ranges[i];
 
-        if (range->kind != DOMAIN_LAYOUT && bridge_check_range(&domain->bridge, domain->property, range->name,
-                                                               range->base, range->size, &diagnosis) != 0) {
-            report_diagnosis(report, REPORT_ERROR, domain->path, &diagnosis);
+        if (range->kind != DOMAIN_LAYOUT && bridge_check_range(bridge, checked->property, range->name, range->base,
+                                                               range->size, &diagnosis) != 0) {
+            report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
         }
     }
     if (domain->layout.vpl011 && domain->vpl011_interrupt != 0 &&
-        bridge_check_interrupts(&domain->bridge, domain->property, "vpl011", domain->vpl011_interrupt, 1,
-                                &diagnosis) != 0) {
-        report_diagnosis(report, REPORT_ERROR, domain->path, &diagnosis);
+        bridge_check_interrupts(bridge, checked->property, "vpl011", domain->vpl011_interrupt, 1, &diagnosis) != 0) {
+        report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
+    }
+    for (const struct domain_bridge *other = domain->bridges; other < checked; other++) {
+        if (bridge_check_bridge(bridge, checked->property, &other->bridge, &diagnosis) != 0) {
+            report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
+        }
+    }
+}
+
+static void check_bridge(const struct domain *domain, const struct domain_bridge *checked, struct report *report)
+{
+    const struct bridge *bridge = &checked->bridge;
+    struct bridge_diagnosis diagnosis;
+
+    if (bridge_check_enhanced(bridge, checked->property, domain->enhanced, &diagnosis) != 0) {
+        report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
+    }
+    check_conflicts(domain, checked, report);
+    if (domain->has_nr_spis && bridge_check_spis(bridge, checked->property, domain->nr_spis, &diagnosis) != 0) {
+        report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
+    }
+    if (bridge_warning(bridge, checked->property, &diagnosis)) {
+        report_diagnosis(report, REPORT_WARNING, checked->path, &diagnosis);
+    }
+    if (bridge->ecam.size == 0 && !domain->has_passthrough) {
+        report_write(report, REPORT_NOTE, checked->path,
+                     "the domain has no partial device tree; nothing tells the guest what is in these ranges");
     }
 }
 
 void rules_check_domain(const struct domain *domain, struct report *report)
 {
-    struct bridge_diagnosis diagnosis;
-
-    if (domain->property == NULL) {
-        return;
+    for (unsigned int i = 0; i < domain->bridge_count; i++) {
+        check_bridge(domain, &domain->bridges[i], report);
     }
-    if (bridge_check_enhanced(&domain->bridge, domain->property, domain->enhanced, &diagnosis) != 0) {
-        report_diagnosis(report, REPORT_ERROR, domain->path, &diagnosis);
-    }
-    check_conflicts(domain, report);
-    if (domain->has_nr_spis &&
-        bridge_check_spis(&domain->bridge, domain->property, domain->nr_spis, &diagnosis) != 0) {
-        report_diagnosis(report, REPORT_ERROR, domain->path, &diagnosis);
-    }
-    if (bridge_warning(&domain->bridge, domain->property, &diagnosis)) {
-        report_diagnosis(report, REPORT_WARNING, domain->path, &diagnosis);
-    }
-    if (domain->has_passthrough) {
+    if (domain->has_passthrough && domain->bridge_count != 0) {
         report_write(report, REPORT_NOTE, domain->path,
                      "the passed-through devices are described outside this file; only Xen checks the bridge against "
                      "them");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is checked, and reported: the bridge of a domain against the binding and against the domain, and the properties
+ * What is checked, and reported: the bridges of a domain against the binding and against the domain, and the properties
  * that a developer put, or spelled, where Xen would not find them.
  */
 #ifndef TOOL_RULES_H
@@ -8,8 +8,11 @@
 
 #include "domain.h"
 
-/* Reads the bridge of the domain at whose node the walk is; domain->property stays NULL without a usable one. */
+/* Adds the bridge that the domain's node, at which the walk is, itself declares, if it does and it can be used. */
 void rules_read_bridge(const struct host_tree_walk *walk, struct domain *domain, unsigned int address_bits);
+
+/* The same for a child of the domain's node. */
+void rules_read_child(const struct host_tree_walk *walk, struct domain *domain, unsigned int address_bits);
 
 /* At any other node: no bridge belongs there. */
 void rules_check_elsewhere(const struct host_tree_walk *walk);
@@ -17,7 +20,7 @@ void rules_check_elsewhere(const struct host_tree_walk *walk);
 /* That no two domains have one name. */
 void rules_check_names(const struct domains *domains, struct report *report);
 
-/* The bridge against all that is known of its domain. */
+/* The bridges against all that is known of their domain, and against each other. */
 void rules_check_domain(const struct domain *domain, struct report *report);
 
 #endif

@@ -44,6 +44,8 @@ struct local_guest {
     bool refuse_claims;
     void (*run)(void *opaque);
     void *run_opaque;
+    void (*looked_up)(void *opaque);
+    void *looked_up_opaque;
     struct local_guest *next;
 };
 
@@ -288,6 +290,12 @@ void local_guest_refuse_memory(struct local_guest *guest, bool refuse)
     guest->refuse_memory = refuse;
 }
 
+void local_guest_interfere(struct local_guest *guest, void (*looked_up)(void *opaque), void *opaque)
+{
+    guest->looked_up = looked_up;
+    guest->looked_up_opaque = opaque;
+}
+
 void local_guest_refuse_claims(struct local_guest *guest, bool refuse)
 {
     guest->refuse_claims = refuse;
@@ -389,7 +397,13 @@ int platform_ready(struct platform *platform, bool ready)
 
 void *platform_memory(struct platform *platform, uint64_t address, uint64_t length)
 {
-    return platform->guest->refuse_memory ? NULL : local_guest_memory(platform->guest, address, length);
+    struct local_guest *guest = platform->guest;
+    void *const memory = guest->refuse_memory ? NULL : local_guest_memory(guest, address, length);
+
+    if (guest->looked_up) {
+        guest->looked_up(guest->looked_up_opaque);
+    }
+    return memory;
 }
 
 int platform_interrupt(struct platform *platform, uint32_t interrupt, bool level)

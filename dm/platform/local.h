@@ -94,4 +94,7 @@ void local_guest_break(struct local_guest *guest, int error);           /* platf
 void local_guest_refuse_memory(struct local_guest *guest, bool refuse); /* platform_memory() gives NULL */
 void local_guest_refuse_claims(struct local_guest *guest, bool refuse); /* platform_claim() gives -ENOSPC */
 
+/* Calls `looked_up` at the end of every platform_memory(): what a guest would do to its memory at the worst moment. */
+void local_guest_interfere(struct local_guest *guest, void (*looked_up)(void *opaque), void *opaque);
+
 #endif

@@ -109,9 +109,9 @@ static int describe(struct platform *platform, uint32_t *state)
         return -E2BIG;
     }
     platform->bridge = (struct bridge){
-        .ecam = { answer->ecam_base, answer->ecam_size },
-        .memory = { answer->memory_base, answer->memory_size },
-        .prefetch = { answer->prefetch_base, answer->prefetch_size },
+        .ecam = answer->window[0],
+        .memory = answer->window[1],
+        .prefetch = answer->window[2],
         .interrupt_first = answer->interrupt_first,
         .interrupt_count = answer->interrupt_count,
         .flags = answer->flags,

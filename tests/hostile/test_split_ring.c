@@ -557,6 +557,7 @@ static void test_used_ring_overwritten(void **state)
 
         memset(ring_used(&driver), (int)i * 7, sizeof(struct vring_used) + DRIVER_QUEUE_SIZE * 8 + 2);
         ring_used(&driver)->idx = used;
+        driver_kick(&driver); /* our own overwriting said that no notification is wanted */
         driver_check_serves(&driver);
     }
     machine_finish(&machine);
@@ -592,6 +593,55 @@ static void test_event_index_wild(void **state)
     start(&machine, &driver);
     for (unsigned int i = 0; i < 100; i++) {
         ring_available(&driver)->ring[DRIVER_QUEUE_SIZE] = (uint16_t)(i * 0x4321);
+        driver_check_serves(&driver);
+    }
+    machine_finish(&machine);
+}
+
+struct spoiler {
+    struct driver *driver;
+    uint16_t head;
+    bool indirect;
+    unsigned int calls;
+};
+
+/* Spoils the descriptor whose buffer has just been looked up: it has been read, and must not be read again. */
+static void spoil(void *opaque)
+{
+    struct spoiler *spoiler = opaque;
+    const unsigned int call = spoiler->calls++;
+    struct vring_desc *descriptor;
+
+    if (!spoiler->indirect) {
+        descriptor = ring_descriptor(spoiler->driver, (spoiler->head + call) % DRIVER_QUEUE_SIZE);
+    } else if (call == 0) {
+        descriptor = ring_descriptor(spoiler->driver, spoiler->head);
+    } else {
+        descriptor = &indirect_table(spoiler->driver)[call - 1];
+    }
+    *descriptor = (struct vring_desc){ .addr = UINT64_MAX, .len = UINT32_MAX, .flags = 0xffff, .next = 0xffff };
+}
+
+/* XSA-155: the same, without a thread and without luck. */
+static void test_descriptor_changes_after_it_was_read(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, &driver);
+    for (unsigned int indirect = 0; indirect < 2; indirect++) {
+        struct spoiler spoiler = { .driver = &driver, .indirect = indirect != 0 };
+        struct buffer buffers[3];
+
+        good_read(&driver, buffers);
+        spoiler.head = indirect ? ring_add_indirect(&driver, buffers, 3) : ring_add(&driver, buffers, 3);
+        local_guest_interfere(machine.guest, spoil, &spoiler);
+        assert_int_equal(driver_run(&driver, spoiler.head), 513);
+        local_guest_interfere(machine.guest, NULL, NULL);
+        assert_int_equal(spoiler.calls, indirect ? 4 : 3);
+        assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
+        assert_int_equal(((uint64_t *)driver_data(&driver))[63], machine_word(63));
         driver_check_serves(&driver);
     }
     machine_finish(&machine);
@@ -777,6 +827,7 @@ int main(void)
         cmocka_unit_test(test_used_ring_overwritten),
         cmocka_unit_test(test_used_index_overwritten),
         cmocka_unit_test(test_event_index_wild),
+        cmocka_unit_test(test_descriptor_changes_after_it_was_read),
         cmocka_unit_test(test_descriptors_change_while_they_are_read),
         cmocka_unit_test(test_ring_changes_while_it_is_read),
         cmocka_unit_test(test_mapping_fails_for_a_while),

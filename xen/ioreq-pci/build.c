@@ -320,10 +320,13 @@ int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
         const struct binding *binding = &bindings[i];
         const struct bridge_fdt_context context = {
             .phandle_gic = kinfo->phandle_gic,
-            .phandle_v2m = ++kinfo->phandle_last,
-            .phandle_iommu = ++kinfo->phandle_last,
-            .pci_domain = kinfo->pci_domain_next++,
+            .phandle_v2m = kinfo->phandle_last + 1,
+            .phandle_iommu = kinfo->phandle_last + 2,
+            .pci_domain = kinfo->pci_domain_next,
         };
+
+        kinfo->phandle_last += 2;
+        kinfo->pci_domain_next++;
 
         rc = check_domain(d, binding, &diagnosis);
         if ( rc )

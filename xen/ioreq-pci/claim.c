@@ -17,13 +17,23 @@
 static uint8_t *owner_of(struct domain *d, uint64_t sbdf)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
-    unsigned int segment = sbdf >> 16, bdf = sbdf & 0xffff;
+    uint64_t segment = sbdf >> 16;
+    unsigned int bdf = sbdf & 0xffff;
 
     if ( !pci || segment >= pci->nr_bridges ||
          (bdf >> 8) >= bridge_buses(&pci->bridge[segment].bridge) )
         return NULL;
 
     return &pci->bridge[segment].owner[bdf];
+}
+
+static uint32_t ioreq_pci_sbdf(const struct ioreq_pci *pci,
+                               const struct ioreq_pci_bridge *b,
+                               unsigned int bdf)
+{
+    unsigned int segment = b - pci->bridge;
+
+    return (segment << 16) | bdf;
 }
 
 int ioreq_pci_claim(struct domain *d, ioservid_t id, uint64_t first,
@@ -68,7 +78,7 @@ struct ioreq_server *ioreq_pci_select(struct domain *d, ioreq_t *p)
         return NULL;
 
     p->type = IOREQ_TYPE_PCI_CONFIG;
-    p->addr = ((uint64_t)((b - pci->bridge) << 16 | bdf) << 32) | offset;
+    p->addr = ((uint64_t)ioreq_pci_sbdf(pci, b, bdf) << 32) | offset;
 
     return s;
 }
@@ -146,20 +156,13 @@ static int bind(struct domain *d, struct ioreq_pci_bridge *b,
     struct ioreq_pci_doorbell *bell = &b->doorbell[i];
     int port;
 
-    if ( i < b->nr_doorbells && bell->address < op->address + op->size )
+    if ( i < b->nr_doorbells && bell->address == op->address )
     {
-        if ( bell->address != op->address || bell->size != op->size ||
-             bell->server != op->server )
-            return -EEXIST;
-
         op->port = bell->port;
 
-        return 0;
+        return bell->server == op->server && bell->size == op->size
+               ? 0 : -EEXIST;
     }
-
-    if ( i && b->doorbell[i - 1].address + b->doorbell[i - 1].size >
-              op->address )
-        return -EEXIST;
 
     if ( b->nr_doorbells == BRIDGE_DOORBELLS )
         return -ENOSPC;
@@ -261,28 +264,27 @@ void ioreq_pci_unclaim(struct domain *d, ioservid_t id, uint32_t type,
     if ( !pci )
         return;
 
-    if ( type == XEN_DMOP_IO_RANGE_PCI )
-    {
-        uint8_t *owner = owner_of(d, first);
-
-        if ( owner && *owner == id + 1 )
-            *owner = 0;
-    }
-
-    if ( type != XEN_DMOP_IO_RANGE_MEMORY )
-        return;
-
     write_lock(&pci->doorbell_lock);
 
     for ( i = 0; i < pci->nr_bridges; i++ )
     {
         struct ioreq_pci_bridge *b = &pci->bridge[i];
 
-        for ( j = b->nr_doorbells; j-- > 0; )
-            if ( b->doorbell[j].server == id &&
-                 b->doorbell[j].address >= first &&
-                 b->doorbell[j].address <= last )
+        for ( j = 0; type == XEN_DMOP_IO_RANGE_PCI &&
+                     j < bridge_buses(&b->bridge) << 8; j++ )
+            if ( b->owner[j] == id + 1 && ioreq_pci_sbdf(pci, b, j) >= first &&
+                 ioreq_pci_sbdf(pci, b, j) <= last )
+                b->owner[j] = 0;
+
+        for ( j = b->nr_doorbells;
+              type == XEN_DMOP_IO_RANGE_MEMORY && j-- > 0; )
+        {
+            const struct ioreq_pci_doorbell *bell = &b->doorbell[j];
+
+            if ( bell->server == id && bell->address <= last &&
+                 bell->address + bell->size - 1 >= first )
                 remove_doorbell(d, b, j);
+        }
     }
 
     write_unlock(&pci->doorbell_lock);
@@ -291,23 +293,13 @@ void ioreq_pci_unclaim(struct domain *d, ioservid_t id, uint32_t type,
 void ioreq_pci_server_gone(struct domain *d, ioservid_t id)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
-    unsigned int i, j;
+    unsigned int i;
 
-    if ( !pci )
-        return;
-
+    ioreq_pci_unclaim(d, id, XEN_DMOP_IO_RANGE_PCI, 0, ~0ULL);
     ioreq_pci_unclaim(d, id, XEN_DMOP_IO_RANGE_MEMORY, 0, ~0ULL);
 
-    for ( i = 0; i < pci->nr_bridges; i++ )
-    {
-        struct ioreq_pci_bridge *b = &pci->bridge[i];
-
-        for ( j = 0; j < bridge_buses(&b->bridge) << 8; j++ )
-            if ( b->owner[j] == id + 1 )
-                b->owner[j] = 0;
-
-        ioreq_pci_set_ready(d, b, id, false);
-    }
+    for ( i = 0; pci && i < pci->nr_bridges; i++ )
+        ioreq_pci_set_ready(d, &pci->bridge[i], id, false);
 }
 
 /*

@@ -40,60 +40,43 @@ struct ioreq_pci_bridge *ioreq_pci_find(struct ioreq_pci *pci, paddr_t gpa)
 {
     unsigned int i;
 
-    for ( i = 0; i < pci->nr_bridges; i++ )
+    for ( i = 0; i < pci->nr_bridges * BRIDGE_WINDOWS; i++ )
     {
-        const struct bridge *b = &pci->bridge[i].bridge;
+        struct ioreq_pci_bridge *b = &pci->bridge[i / BRIDGE_WINDOWS];
 
-        if ( bridge_window_contains(&b->ecam, gpa) ||
-             bridge_window_contains(&b->memory, gpa) ||
-             bridge_window_contains(&b->prefetch, gpa) )
-            return &pci->bridge[i];
+        if ( bridge_window_contains(&b->bridge.window[i % BRIDGE_WINDOWS],
+                                    gpa) )
+            return b;
     }
 
     return NULL;
 }
 
-static uint32_t status_register(const struct ioreq_pci_bridge *b,
-                                unsigned int offset)
-{
-    switch ( offset )
-    {
-    case BRIDGE_STATUS_MAGIC:
-        return BRIDGE_STATUS_MAGIC_VALUE;
-
-    case BRIDGE_STATUS_VERSION:
-        return BRIDGE_STATUS_VERSION_VALUE;
-
-    case BRIDGE_STATUS_STATE:
-        return ACCESS_ONCE(b->state) == IOREQ_PCI_READY
-               ? BRIDGE_STATUS_STATE_READY : 0;
-
-    case BRIDGE_STATUS_GENERATION:
-        return ACCESS_ONCE(b->generation);
-
-    case BRIDGE_STATUS_FLAGS:
-        return b->bridge.flags;
-
-    default:
-        return 0;
-    }
-}
-
 /* The eight bytes from gpa on, as far as they are in one aligned doubleword. */
 static uint64_t service_read(const struct ioreq_pci_bridge *b, paddr_t gpa)
 {
-    unsigned int offset;
-    uint64_t data;
+    const uint32_t status[] = {
+        [BRIDGE_STATUS_MAGIC / 4] = BRIDGE_STATUS_MAGIC_VALUE,
+        [BRIDGE_STATUS_VERSION / 4] = BRIDGE_STATUS_VERSION_VALUE,
+        [BRIDGE_STATUS_STATE / 4] = ACCESS_ONCE(b->state) == IOREQ_PCI_READY
+                                    ? BRIDGE_STATUS_STATE_READY : 0,
+        [BRIDGE_STATUS_GENERATION / 4] = ACCESS_ONCE(b->generation),
+        [BRIDGE_STATUS_FLAGS / 4] = b->bridge.flags,
+        0, /* an even number of them */
+    };
+    paddr_t offset = gpa - bridge_status_base(&b->bridge);
+    unsigned int i = array_index_nospec((offset / 8) * 2, ARRAY_SIZE(status));
 
-    /* The GICv2m frame reads as zero: its driver is told all by properties. */
-    if ( gpa < bridge_status_base(&b->bridge) )
+    BUILD_BUG_ON(ARRAY_SIZE(status) % 2);
+
+    /*
+     * Below the status page is the GICv2m frame, and there offset wraps. It
+     * reads as zero: its driver is told all by properties.
+     */
+    if ( offset >= sizeof(status) )
         return 0;
 
-    offset = (gpa - bridge_status_base(&b->bridge)) & ~7UL;
-    data = status_register(b, offset) |
-           ((uint64_t)status_register(b, offset + 4) << 32);
-
-    return data >> ((gpa & 7) * 8);
+    return (status[i] | ((uint64_t)status[i + 1] << 32)) >> ((gpa & 7) * 8);
 }
 
 static enum io_state complete(struct cpu_user_regs *regs,
@@ -203,6 +186,23 @@ static void hold_timer_expired(void *data)
     spin_unlock(&pci->lock);
 }
 
+static void declare_ready(struct domain *d, struct ioreq_pci_bridge *b,
+                          ioservid_t id)
+{
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
+
+    ASSERT(spin_is_locked(&pci->lock));
+
+    if ( b->state != IOREQ_PCI_READY || b->server != id )
+        b->generation++;
+
+    b->server = id;
+    b->state = IOREQ_PCI_READY;
+    b->settled = 0;
+    if ( pci->held == b )
+        release(d, pci);
+}
+
 void ioreq_pci_set_ready(struct domain *d, struct ioreq_pci_bridge *b,
                          ioservid_t id, bool ready)
 {
@@ -210,21 +210,44 @@ void ioreq_pci_set_ready(struct domain *d, struct ioreq_pci_bridge *b,
 
     spin_lock(&pci->lock);
 
-    b->settled = 0;
-
     if ( ready )
-    {
-        if ( b->state != IOREQ_PCI_READY || b->server != id )
-            b->generation++;
-        b->server = id;
-        b->state = IOREQ_PCI_READY;
-        if ( pci->held == b )
-            release(d, pci);
-    }
+        declare_ready(d, b, id);
+    else if ( b->settled && b->settling == id )
+        b->settled = 0;
     else if ( b->state == IOREQ_PCI_READY && b->server == id )
         b->state = IOREQ_PCI_ABSENT;
 
     spin_unlock(&pci->lock);
+}
+
+/* Declares ready what has settled, and looks again when the next one will. */
+static void settle(struct domain *d)
+{
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
+    s_time_t now = NOW(), next = STIME_MAX;
+    unsigned int i;
+
+    for ( i = 0; i < pci->nr_bridges; i++ )
+    {
+        struct ioreq_pci_bridge *b = &pci->bridge[i];
+
+        if ( b->settled && b->settled <= now )
+            declare_ready(d, b, b->settling);
+        else if ( b->settled )
+            next = min(next, b->settled);
+    }
+
+    if ( next != STIME_MAX )
+        set_timer(&pci->settle_timer, next);
+}
+
+static void settle_timer_expired(void *data)
+{
+    struct domain *d = data;
+
+    spin_lock(&d->arch.ioreq_pci->lock);
+    settle(d);
+    spin_unlock(&d->arch.ioreq_pci->lock);
 }
 
 void ioreq_pci_mapped(struct domain *d, ioservid_t id, uint64_t first)
@@ -232,33 +255,19 @@ void ioreq_pci_mapped(struct domain *d, ioservid_t id, uint64_t first)
     struct ioreq_pci *pci = d->arch.ioreq_pci;
     struct ioreq_pci_bridge *b = pci ? ioreq_pci_find(pci, first) : NULL;
 
-    if ( !b || b->state == IOREQ_PCI_READY )
+    if ( !b )
         return;
 
     spin_lock(&pci->lock);
 
-    b->settling = id;
-    b->settled = NOW() + IOREQ_PCI_SETTLE;
-    set_timer(&pci->settle_timer, b->settled);
+    if ( b->state != IOREQ_PCI_READY )
+    {
+        b->settling = id;
+        b->settled = NOW() + IOREQ_PCI_SETTLE;
+        settle(d);
+    }
 
     spin_unlock(&pci->lock);
-}
-
-static void settle_timer_expired(void *data)
-{
-    struct domain *d = data;
-    struct ioreq_pci *pci = d->arch.ioreq_pci;
-    s_time_t now = NOW();
-    unsigned int i;
-
-    for ( i = 0; i < pci->nr_bridges; i++ )
-    {
-        struct ioreq_pci_bridge *b = &pci->bridge[i];
-        s_time_t settled = ACCESS_ONCE(b->settled);
-
-        if ( settled && settled <= now )
-            ioreq_pci_set_ready(d, b, b->settling, true);
-    }
 }
 
 void ioreq_pci_init_run_time(struct domain *d, struct ioreq_pci *pci)
@@ -318,12 +327,7 @@ static int describe(const struct ioreq_pci *pci,
         return -EFAULT;
 
     op->flags = b->bridge.flags;
-    op->ecam_base = b->bridge.ecam.base;
-    op->ecam_size = b->bridge.ecam.size;
-    op->memory_base = b->bridge.memory.base;
-    op->memory_size = b->bridge.memory.size;
-    op->prefetch_base = b->bridge.prefetch.base;
-    op->prefetch_size = b->bridge.prefetch.size;
+    memcpy(op->window, b->bridge.window, sizeof(op->window));
     op->interrupt_first = b->bridge.interrupt_first;
     op->interrupt_count = b->bridge.interrupt_count;
     op->state = b->state == IOREQ_PCI_READY ? BRIDGE_STATUS_STATE_READY : 0;

@@ -100,14 +100,21 @@ int ioreq_pci_adopt(struct domain *d, const struct ioreq_pci_bridge *b,
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
     int rc = -ENOENT;
+    bool ready;
 
     spin_lock_recursive(&d->ioreq_server.lock);
 
-    if ( b->state == IOREQ_PCI_READY && is_orphan(d, b->server) &&
-         !ioreq_pci_check_server(d, b->server) )
+    spin_lock(&pci->lock);
+    ready = b->state == IOREQ_PCI_READY;
+    op->server = b->server;
+    spin_unlock(&pci->lock);
+
+    if ( ready && is_orphan(d, op->server) &&
+         !ioreq_pci_check_server(d, op->server) )
     {
-        pci->orphan_until[b->server] = NOW() + MILLISECS(BRIDGE_HOLD_MS);
-        op->server = b->server;
+        pci->orphan_until[op->server] = NOW() + MILLISECS(BRIDGE_HOLD_MS);
+        /* Look soon, or a second death would count from the first. */
+        set_timer(&pci->orphan_timer, NOW() + SECONDS(1));
         rc = 0;
     }
 

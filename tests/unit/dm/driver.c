@@ -133,6 +133,7 @@ void driver_reset(struct driver *driver)
     memset(machine_memory(driver->machine, driver->memory, DRIVER_HEADER), 0, DRIVER_HEADER);
     driver->next_free = 0;
     driver->available = 0;
+    driver->notified = 0;
     driver->used = 0;
 }
 
@@ -299,6 +300,29 @@ void driver_kick(struct driver *driver)
     machine_write(driver->machine, driver->notify, 2, 0);
 }
 
+/* Virtio 1.2, 2.7.10 */
+static bool wants_notification(struct driver *driver)
+{
+    const struct vring_used *used = ring_used(driver);
+    const uint16_t old = driver->notified;
+
+    driver->notified = driver->available;
+    if (driver->features & 1ull << VIRTIO_RING_F_EVENT_IDX) {
+        const volatile uint16_t *event =
+            (const volatile uint16_t *)(const volatile void *)&used->ring[driver->queue_size];
+
+        return vring_need_event(*event, driver->available, old);
+    }
+    return !(*(const volatile uint16_t *)&used->flags & VRING_USED_F_NO_NOTIFY);
+}
+
+void driver_notify(struct driver *driver)
+{
+    if (wants_notification(driver)) {
+        driver_kick(driver);
+    }
+}
+
 bool driver_completed(struct driver *driver)
 {
     return __atomic_load_n(&ring_used(driver)->idx, __ATOMIC_ACQUIRE) != driver->used;
@@ -322,7 +346,7 @@ uint32_t driver_run(struct driver *driver, uint16_t head)
     struct vring_used_elem element;
 
     ring_publish(driver, head);
-    driver_kick(driver);
+    driver_notify(driver);
     element = driver_wait(driver);
     assert_int_equal(element.id, head);
     return element.len;

@@ -48,6 +48,7 @@ struct driver {
     uint16_t queue_size;
     uint16_t next_free; /* next descriptor to use */
     uint16_t available; /* our available index */
+    uint16_t notified;  /* our available index when it was last decided whether to notify */
     uint16_t used;      /* used elements seen */
 };
 
@@ -87,11 +88,12 @@ struct vring_used *ring_used(struct driver *driver);
 uint16_t ring_add(struct driver *driver, const struct buffer *buffers, unsigned int count); /* returns the head */
 uint16_t ring_add_indirect(struct driver *driver, const struct buffer *buffers, unsigned int count);
 void ring_publish(struct driver *driver, uint16_t head); /* without a notification */
-void driver_kick(struct driver *driver);
+void driver_kick(struct driver *driver);   /* in any case */
+void driver_notify(struct driver *driver); /* if the device wants to be notified of what was published */
 bool driver_completed(struct driver *driver); /* whether there is a used element that was not waited for */
 struct vring_used_elem driver_wait(struct driver *driver);
 
-/* Publishes, notifies, waits; checks that it is this head that comes back, and returns the length. */
+/* Publishes, notifies if wanted, waits; checks that it is this head that comes back, and returns the length. */
 uint32_t driver_run(struct driver *driver, uint16_t head);
 
 /*

@@ -35,6 +35,7 @@ static uint64_t cut_bytes;
 static struct iovec cut_vector;
 static bool last_durable;
 static unsigned int syncs;
+static unsigned int calls;
 static unsigned int held;
 static struct call held_call[CALLS_MAX];
 static struct call failing;
@@ -87,6 +88,11 @@ bool faults_last_durable(void)
     return last_durable;
 }
 
+unsigned int faults_calls(void)
+{
+    return calls;
+}
+
 unsigned int faults_syncs(void)
 {
     return syncs;
@@ -133,6 +139,7 @@ static void take(const struct call *call)
 {
     struct call copy = *call;
 
+    calls++;
     /* See open_file() in devices/blk.c. */
     if (fcntl(call->descriptor, F_GETFL) & O_NONBLOCK) {
         abort();

@@ -25,6 +25,7 @@ void faults_cut(uint64_t bytes);
 
 /* Flags of the last write: whether it was durable; and how many syncs there were. */
 bool faults_last_durable(void);
+unsigned int faults_calls(void); /* requests of all kinds that came here */
 unsigned int faults_syncs(void);
 
 #endif

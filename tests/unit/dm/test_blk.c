@@ -282,7 +282,7 @@ static void full_queue(uint64_t features, bool intx_only)
 
             ring_publish(&driver, ring_add(&driver, buffers, 3));
         }
-        driver_kick(&driver);
+        driver_notify(&driver);
         for (unsigned int i = 0; i < depth; i++) {
             assert_int_equal(driver_wait(&driver).len, 4097);
         }

@@ -230,7 +230,76 @@ static void map_draws_ranges_holes_and_interrupts(void **state)
     assert_contains(result.output, "  0x0004100000000 - 0x000ffffffffff      764 GiB  -\n");
     assert_contains(result.output, "interrupts 44-47: INTA to INTD\n");
     assert_contains(result.output, "interrupts 48-63: 16 MSI vectors\n");
-    assert_contains(result.output, "16 buses, flags: GRANTS HOLD\n");
+    assert_contains(result.output, "16 buses, flags: GRANTS HOLD (30000 ms)\n");
+}
+
+static void node_prints_all_bridges_with_numbers_of_their_own(void **state)
+{
+    (void)state;
+    run("node", tree("good-four-bridges.dtb"), "domU1", NULL, NULL);
+    assert_int_equal(result.status, 0);
+    /* The domain's own first: it takes the GIC's phandle + 1 and + 2, pci domain 0, and has no grants. */
+    assert_contains(result.output, "pcie@10000000");
+    assert_contains(result.output, "v2m_35fe0000: v2m@35fe0000");
+    assert_contains(result.output, "phandle = <0xfde9>;");
+    assert_contains(result.output, "msi-parent = <&v2m_35fe0000>;");
+    assert_contains(result.output, "linux,pci-domain = <0x0>;");
+    assert_null(strstr(result.output, "iommu-0"));
+    assert_contains(result.output, "pcie@60000000");
+    assert_contains(result.output, "v2m_63fe0000: v2m@63fe0000");
+    assert_contains(result.output, "phandle = <0xfdeb>;");
+    assert_contains(result.output, "iommu_1: iommu-1 {");
+    assert_contains(result.output, "phandle = <0xfdec>;");
+    assert_contains(result.output, "iommu-map = <0x0 &iommu_1 0x0 0x1>;");
+    assert_contains(result.output, "linux,pci-domain = <0x1>;");
+    assert_contains(result.output, "pcie@80000000");
+    assert_contains(result.output, "phandle = <0xfdee>;");
+    assert_contains(result.output, "iommu-map = <0x0 &iommu_2 0x3 0x1>;");
+    assert_contains(result.output, "linux,pci-domain = <0x2>;");
+    assert_contains(result.output, "/* 0x70000000-0x70000fff: plain range; its nodes are yours, in the partial device "
+                                   "tree */\n/* its interrupts 100-100 are SPIs 68-68 in a device tree */\n/dts-v1/;");
+    assert_null(strstr(result.output, "@70000000"));
+}
+
+static void node_of_plain_ranges_alone(void **state)
+{
+    (void)state;
+    run("node", tree("good-mmio-two-ranges.dtb"), "domU1", NULL, NULL);
+    assert_int_equal(result.status, 0);
+    assert_contains(result.output, "/* 0x70000000-0x70000fff: plain range;");
+    assert_contains(result.output, "/* 0x100000000-0x1001fffff: plain range;");
+    assert_null(strstr(result.output, "interrupts"));
+    assert_null(strstr(result.output, "pci"));
+}
+
+static void map_draws_all_bridges(void **state)
+{
+    (void)state;
+    run("map", tree("good-four-bridges.dtb"), NULL, NULL, NULL);
+    assert_int_equal(result.status, 0);
+    assert_contains(result.output, "* 0x0000010000000 - 0x0000010ffffff       16 MiB  bridge 0: ECAM\n");
+    assert_contains(result.output, "* 0x0000060000000 - 0x0000060ffffff       16 MiB  bridge 1: ECAM\n");
+    assert_contains(result.output, "* 0x0000080000000 - 0x00000800fffff        1 MiB  bridge 2: ECAM\n");
+    assert_contains(result.output, "* 0x0000070000000 - 0x0000070000fff        4 KiB  bridge 3: plain range\n");
+    assert_contains(result.output, "  bridge 0 /chosen/domU1\n  interrupts 44-47: INTA to INTD\n"
+                                   "  interrupts 48-63: 16 MSI vectors\n  16 buses, flags: none\n"
+                                   "  bridge 1 /chosen/domU1/bridge@60000000\n  interrupts 64-67: INTA to INTD\n"
+                                   "  interrupts 68-71: 4 MSI vectors\n  16 buses, flags: GRANTS\n"
+                                   "  bridge 2 /chosen/domU1/bridge@80000000\n  interrupts 72-75: INTA to INTD\n"
+                                   "  1 bus, flags: GRANTS, back end: domain 3\n"
+                                   "  bridge 3 /chosen/domU1/uart@70000000\n  interrupts 100-100\n"
+                                   "  plain ranges, flags: none\n");
+}
+
+static void map_of_plain_ranges_alone(void **state)
+{
+    (void)state;
+    run("map", tree("good-mmio-two-ranges.dtb"), NULL, NULL, NULL);
+    assert_int_equal(result.status, 0);
+    assert_contains(result.output, "* 0x0000070000000 - 0x0000070000fff        4 KiB  bridge: plain range\n");
+    assert_contains(result.output, "* 0x0000100000000 - 0x00001001fffff        2 MiB  bridge: second plain range\n");
+    assert_null(strstr(result.output, "interrupts"));
+    assert_null(strstr(result.output, "status page"));
 }
 
 static void map_of_one_of_two_domains(void **state)
@@ -273,6 +342,10 @@ int main(int count, char **arguments)
         cmocka_unit_test(node_of_nobody),
         cmocka_unit_test(node_prints_the_bridge),
         cmocka_unit_test(map_draws_ranges_holes_and_interrupts),
+        cmocka_unit_test(node_prints_all_bridges_with_numbers_of_their_own),
+        cmocka_unit_test(node_of_plain_ranges_alone),
+        cmocka_unit_test(map_draws_all_bridges),
+        cmocka_unit_test(map_of_plain_ranges_alone),
         cmocka_unit_test(map_of_one_of_two_domains),
         cmocka_unit_test(output_that_cannot_be_written),
     };

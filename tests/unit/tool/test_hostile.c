@@ -218,6 +218,102 @@ static void property_twice(void **state)
     assert_refused(blob, finish_tree(), "/chosen/domU1: " BRIDGE_PROPERTY ": present 2 times; keep one of them\n");
 }
 
+static void begin_domain(void)
+{
+    begin_tree(BLOB_MAX);
+    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
+    put_domain("domU1");
+}
+
+static size_t finish_domain(void)
+{
+    assert_int_equal(fdt_end_node(blob), 0);
+    assert_int_equal(fdt_end_node(blob), 0);
+    return finish_tree();
+}
+
+/* For a parent with #address-cells 2 and #size-cells 1. */
+static void put_plain_range(const char *name, uint32_t base)
+{
+    const fdt32_t reg[3] = {0, cpu_to_fdt32(base), cpu_to_fdt32(0x1000)};
+
+    assert_int_equal(fdt_begin_node(blob, name), 0);
+    assert_int_equal(fdt_property(blob, "compatible", BRIDGE_COMPATIBLE_MMIO, sizeof(BRIDGE_COMPATIBLE_MMIO)), 0);
+    assert_int_equal(fdt_property(blob, "reg", reg, sizeof(reg)), 0);
+    assert_int_equal(fdt_end_node(blob), 0);
+}
+
+static void virtio_pci_twice(void **state)
+{
+    (void)state;
+    begin_domain();
+    assert_int_equal(fdt_property(blob, "virtio-pci", "enabled", 8), 0);
+    assert_int_equal(fdt_property(blob, "virtio-pci", "grants", 7), 0);
+    assert_refused(blob, finish_domain(), "/chosen/domU1: virtio-pci: present 2 times; keep one of them\n");
+}
+
+static void fifty_thousand_bridges(void **state)
+{
+    (void)state;
+    begin_domain();
+    for (unsigned int i = 0; i < 50000; i++) {
+        char name[32];
+
+        snprintf(name, sizeof(name), "r%u", i);
+        put_plain_range(name, 0x60000000 + i * 0x1000);
+    }
+    assert_refused(blob, finish_domain(), "/chosen/domU1/r4: more than 4 bridges\n");
+    assert_null(strstr(result.errors, "/chosen/domU1/r3: more"));
+    run("map", NULL, blob, fdt_totalsize(blob));
+    assert_non_null(strstr(result.output, "bridge 3: plain range"));
+}
+
+static void one_bridge_twice(void **state)
+{
+    (void)state;
+    begin_domain();
+    put_plain_range("r", 0x60000000);
+    put_plain_range("r", 0x60000000);
+    assert_refused(blob, finish_domain(), "/chosen/domU1/r: xen,ioreq-mmio: memory_address 0x60000000: "
+                                          "0x60000000-0x60000fff overlaps another bridge of the domain "
+                                          "0x60000000-0x60000fff; move one of them\n");
+}
+
+static void compatible_of_1_mib_and_of_no_text(void **state)
+{
+    char *text = malloc(1024 * 1024);
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'i', 1024 * 1024);
+    memcpy(text, "xen,ioreq-mmio\x1b[2J", 18);
+    begin_domain();
+    assert_int_equal(fdt_begin_node(blob, "long"), 0);
+    assert_int_equal(fdt_property(blob, "compatible", text, 1024 * 1024), 0);
+    assert_int_equal(fdt_end_node(blob), 0);
+    assert_int_equal(fdt_begin_node(blob, "zeros"), 0);
+    memset(text, 0, 1024 * 1024);
+    assert_int_equal(fdt_property(blob, "compatible", text, 1024 * 1024), 0);
+    assert_int_equal(fdt_end_node(blob), 0);
+    run("check", NULL, blob, finish_domain());
+    assert_int_equal(result.status, 0);
+    assert_non_null(strstr(result.errors, "/chosen/domU1/long: warning: compatible: \"xen,ioreq-mmio\\x1b[2Jiii"));
+    assert_non_null(strstr(result.errors, "does not end in NUL; Xen does not read it"));
+    assert_null(strchr(result.errors, '\x1b'));
+    free(text);
+}
+
+static void huge_cells_for_a_child(void **state)
+{
+    (void)state;
+    begin_domain();
+    assert_int_equal(fdt_property_cell(blob, "#address-cells", 0x20000000), 0);
+    assert_int_equal(fdt_property_cell(blob, "#size-cells", 0x20000000), 0);
+    put_plain_range("r", 0x60000000);
+    assert_refused(blob, finish_domain(),
+                   "/chosen/domU1/r: reg: #address-cells 536870912: of the parent node must be 1 or 2\n");
+}
+
 static void two_domains_of_one_name(void **state)
 {
     (void)state;
@@ -442,6 +538,11 @@ int main(int count, char **arguments)
         cmocka_unit_test(no_chosen),
         cmocka_unit_test(no_gic_is_a_warning),
         cmocka_unit_test(property_twice),
+        cmocka_unit_test(virtio_pci_twice),
+        cmocka_unit_test(fifty_thousand_bridges),
+        cmocka_unit_test(one_bridge_twice),
+        cmocka_unit_test(compatible_of_1_mib_and_of_no_text),
+        cmocka_unit_test(huge_cells_for_a_child),
         cmocka_unit_test(two_domains_of_one_name),
         cmocka_unit_test(two_chosen_nodes),
         cmocka_unit_test(too_many_domains),

@@ -21,9 +21,11 @@ status=0
 
 for blob; do
     name=$(basename "$blob" .dtb)
-    if [ "$name" = good-typo ]; then
-        continue # has no bridge
-    fi
+    case $name in
+        good-typo | good-child-typo | good-virtio-pci-typo)
+            continue # has no bridge
+            ;;
+    esac
     if ! "$tool" node -O dtb "$blob" domU1 > "$work/$name.dtb" 2> "$work/errors"; then
         cat "$work/errors"
         status=1

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Exceptions. Each one is a fault of the test that is running, printed with its address; the instruction is then left
+ * out and the test goes on. After too many the program gives up.
+ */
+#ifndef GUEST_ABORT_H
+#define GUEST_ABORT_H
+
+#include <stdint.h>
+
+/* Called by the vectors, with the number of the vector. */
+void abort_report(unsigned int vector);
+
+#endif

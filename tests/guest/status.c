@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See status.h; docs/guest-view.md is what is tested. */
+#include "status.h"
+
+#include "mmu.h"
+#include "region.h"
+#include "tap.h"
+
+#define WAIT_SERVED  300000u /* milliseconds of the guest's time at most */
+#define WAIT_NOBODY  250u    /* the same */
+#define WAIT_LOOPS   20000u  /* between two looks: each is an exception to the hypervisor */
+#define REGISTERS    5u
+#define PAGE_STRIDES 16u
+
+static uint32_t page[REGISTERS]; /* the status page's registers, as they should be */
+static uint64_t page_base;
+
+static uint64_t virtual_time(void)
+{
+    uint64_t now;
+
+    __asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(now)::"memory");
+    return now;
+}
+
+static uint64_t physical_time(void)
+{
+    uint64_t now;
+
+    __asm__ volatile("isb; mrs %0, cntpct_el0" : "=r"(now)::"memory");
+    return now;
+}
+
+static uint64_t ticks_a_second(void)
+{
+    uint64_t frequency;
+
+    __asm__ volatile("mrs %0, cntfrq_el0" : "=r"(frequency));
+    return frequency;
+}
+
+static void wait_a_little(void)
+{
+    for (unsigned int i = 0; i < WAIT_LOOPS; i++) {
+        __asm__ volatile("");
+    }
+}
+
+static uint32_t status_register(const struct guest *guest, unsigned int offset)
+{
+    return (uint32_t)device_read(guest->status.base + offset, 4);
+}
+
+static uint8_t zero_byte(uint64_t address)
+{
+    (void)address;
+    return 0;
+}
+
+static uint8_t status_byte(uint64_t address)
+{
+    const uint64_t offset = address - page_base;
+
+    return offset / 4 < REGISTERS ? (uint8_t)(page[offset / 4] >> (8 * (offset % 4))) : 0;
+}
+
+static bool apart(const struct bridge_window *one, const struct bridge_window *two)
+{
+    return one->base + one->size <= two->base || two->base + two->size <= one->base;
+}
+
+void status_test_tree(const struct guest *guest)
+{
+    const uint64_t service = guest->memory.base + guest->memory.size;
+
+    test_begin("device tree: bridge, status page, frame");
+    test_require(guest->expectation != EXPECT_UNKNOWN, "bootargs say sb.expect=nobody, served or held");
+    test_require(guest->ecam.size == guest->buses * BRIDGE_BUS_SIZE, "configuration space is 1 MiB a bus");
+    test_require(guest->memory.size != 0, "there is a memory window");
+    test_require(guest->status.base == service + BRIDGE_V2M_SIZE && guest->status.size == BRIDGE_STATUS_SIZE,
+                 "the status page is the last of the service area, behind the memory window");
+    if (guest->v2m.size != 0) {
+        test_require(guest->v2m.base == service && guest->v2m.size == BRIDGE_V2M_SIZE,
+                     "the frame is the first of the service area");
+        test_require(guest->msi_first >= BRIDGE_INTERRUPT_FIRST && guest->msi_count != 0, "the frame has interrupts");
+    }
+    test_require(apart(&guest->ecam, &guest->memory) && apart(&guest->ecam, &guest->prefetch) &&
+                     apart(&guest->memory, &guest->prefetch) && apart(&guest->ecam, &guest->status),
+                 "no window overlaps another");
+    test_end();
+}
+
+void status_wait(const struct guest *guest)
+{
+    const bool nobody = guest->expectation == EXPECT_NOBODY;
+    const uint64_t begin = virtual_time();
+    const uint64_t patience = (nobody ? WAIT_NOBODY : WAIT_SERVED) * ticks_a_second() / 1000;
+    unsigned int looks = 0;
+    bool ready = false;
+
+    test_begin(nobody ? "status: never ready" : "status: ready in time");
+    while (!ready && virtual_time() - begin < patience) {
+        ready = (status_register(guest, BRIDGE_STATUS_STATE) & BRIDGE_STATUS_STATE_READY) != 0;
+        looks++;
+        wait_a_little();
+    }
+    test_require(ready != nobody, nobody ? "the bus is not ready" : "the bus is ready");
+    test_require(looks > 1 || guest->expectation == EXPECT_HELD, "one could look more than once");
+    console_print("# %u looks, %u ms\n", looks,
+                  (unsigned int)((virtual_time() - begin) * 1000 / ticks_a_second()));
+    test_end();
+}
+
+void status_touch_held(const struct guest *guest)
+{
+    uint64_t seen = virtual_time();
+    uint64_t held = physical_time();
+    uint64_t value;
+
+    test_begin("hold: parked at the first touch until ready, without seeing the time pass");
+    test_require(status_register(guest, BRIDGE_STATUS_STATE) == 0, "the bus is not ready before");
+    value = load_do(LOAD_SH_W, VIEW_DEVICE + guest->ecam.base);
+    test_require(status_register(guest, BRIDGE_STATUS_STATE) == BRIDGE_STATUS_STATE_READY, "the bus is ready after");
+    seen = virtual_time() - seen;
+    held = physical_time() - held;
+    test_require(seen < held / 4, "the guest's time stood still");
+    test_require(value == load_do(LOAD_SH_W, VIEW_DEVICE + guest->ecam.base), "the parked load is right");
+    console_print("# held for %u ms, of which the guest has seen %u ms\n",
+                  (unsigned int)(held * 1000 / ticks_a_second()), (unsigned int)(seen * 1000 / ticks_a_second()));
+    test_end();
+}
+
+static void test_registers(const struct guest *guest)
+{
+    const bool ready = guest->expectation != EXPECT_NOBODY;
+
+    test_begin("status: magic, version, state, generation, flags");
+    for (unsigned int i = 0; i < REGISTERS; i++) {
+        page[i] = status_register(guest, 4 * i);
+    }
+    console_print("# magic %x, version %u, state %x, generation %u, flags %x\n", (uint64_t)page[0], page[1],
+                  (uint64_t)page[2], page[3], (uint64_t)page[4]);
+    test_require(page[0] == BRIDGE_STATUS_MAGIC_VALUE, "magic");
+    test_require(page[1] == BRIDGE_STATUS_VERSION_VALUE, "version");
+    test_require(page[2] == (ready ? BRIDGE_STATUS_STATE_READY : 0), "state");
+    test_require(page[3] == (ready ? 1 : 0), "generation counts one device model, or none");
+    test_require((page[4] & ~BRIDGE_FLAGS) == 0, "flags");
+    test_require(guest->expectation != EXPECT_HELD || (page[4] & BRIDGE_FLAG_HOLD) != 0, "flags say HOLD");
+    test_require(guest->expectation != EXPECT_NOBODY || (page[4] & BRIDGE_FLAG_HOLD) == 0, "flags do not say HOLD");
+    test_end();
+}
+
+/* Aligned, or at least inside eight aligned bytes: more than that is not promised. */
+static void test_loads(const char *name, const struct bridge_window *window, region_byte_fn byte)
+{
+    test_begin(name);
+    for (unsigned int offset = 0; offset < 0x20; offset += 8) {
+        region_loads(window->base + offset, 8, byte);
+    }
+    for (unsigned int i = 1; i <= PAGE_STRIDES; i++) {
+        region_loads(window->base + i * (window->size / PAGE_STRIDES) - 8, 8, byte);
+    }
+    region_registers(window->base, byte);
+    test_end();
+}
+
+static void test_stores(const char *name, const struct bridge_window *window, region_byte_fn byte)
+{
+    test_begin(name);
+    for (unsigned int offset = 0; offset < 0x20; offset += 8) {
+        region_stores_ignored(window->base + offset, 8, byte);
+    }
+    region_stores_ignored(window->base + BRIDGE_V2M_SETSPI, 8, byte);
+    region_stores_ignored(window->base + window->size - 16, 16, byte);
+    test_end();
+}
+
+static void test_frame(const struct guest *guest)
+{
+    if (guest->v2m.size == 0) {
+        test_skip("frame: reads as zero", "no frame in the device tree");
+        test_skip("frame: writes are ignored", "no frame in the device tree");
+        return;
+    }
+    test_loads("frame: reads as zero, every size and alignment", &guest->v2m, zero_byte);
+    test_begin("frame: its driver's registers read as zero");
+    for (unsigned int offset = 0; offset < 0x1000; offset += 4) {
+        (void)load_check(LOAD_W, false, guest->v2m.base + offset, 0);
+    }
+    test_end();
+    test_stores("frame: writes are ignored", &guest->v2m, zero_byte);
+}
+
+void status_test_pages(const struct guest *guest)
+{
+    page_base = guest->status.base;
+    test_registers(guest);
+    test_loads("status: every size and alignment", &guest->status, status_byte);
+    test_begin("status: post-indexed loads");
+    region_write_back(guest->status.base, status_byte);
+    test_end();
+    test_stores("status: writes are ignored", &guest->status, status_byte);
+    test_frame(guest);
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A domain with bridges is built: what it is given, what is looked for in its way, and what is left when that fails. */
+#include "fixture.h"
+
+#include "device_tree.h"
+
+static struct xen_domctl_createdomain config;
+static struct domain domain;
+static struct kernel_info info;
+static uint8_t tree[16384];
+
+static int begin(void **state)
+{
+    (void)state;
+    device_tree_start();
+    faults = (struct faults){.allocation = -1, .copy = -1, .event_channel = -1, .rangeset = -1};
+    config = (struct xen_domctl_createdomain){.arch.nr_spis = 0};
+    memset(&domain, 0, sizeof(domain));
+    domain.domain_id = 1;
+    info = (struct kernel_info){
+        .d = &domain, .fdt = tree, .phandle_gic = 65000, .phandle_last = 65000,
+        .mem = {1, {{0x40000000, 0x20000000}}},
+    };
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    ioreq_pci_destroy(&domain);
+    assert_null(domain.arch.ioreq_pci);
+    assert_int_equal(allocations, 0);
+    assert_true(time_is_quiet());
+    return 0;
+}
+
+/* A bridge by the property, whose child node declares another one, and plain ranges. */
+static void ask(void)
+{
+    struct dt_device_node *bridge, *ranges;
+
+    device_tree_cells(device_tree_domain, BRIDGE_PROPERTY, 15, 0, 0x10000000, 0, 0x1000000, 0, 0x23000000, 0, 0x2000000,
+                      0x1, 0, 0, 0x40000000, 44, 20, BRIDGE_FLAG_HOLD);
+    bridge = device_tree_node(device_tree_domain, "bridge@18000000");
+    device_tree_text(bridge, "compatible", BRIDGE_COMPATIBLE);
+    device_tree_cells(bridge, "reg", 8, 0, 0x18000000, 0, 0x100000, 0, 0x28000000, 0, 0x1000000);
+    device_tree_bytes(bridge, "reg-names", "ecam\0memory", 12);
+    device_tree_cells(bridge, "xen,irqs", 2, 64, 4);
+    device_tree_cells(bridge, "xen,backend", 1, 5);
+    device_tree_bytes(bridge, "xen,grants", NULL, 0);
+    device_tree_text(device_tree_domain, "xen,enhanced", "enabled");
+    ranges = device_tree_node(device_tree_domain, "device@30000000");
+    device_tree_text(ranges, "compatible", BRIDGE_COMPATIBLE_MMIO);
+    device_tree_cells(ranges, "reg", 4, 0, 0x30000000, 0, 0x1000);
+    device_tree_cells(ranges, "xen,irqs", 2, 70, 1);
+    assert_int_equal(ioreq_pci_check_node(device_tree_domain, &config, 0), 0);
+    assert_int_equal(config.arch.nr_spis, 39);
+}
+
+static int write_nodes(int size)
+{
+    int rc;
+
+    assert_int_equal(fdt_create(tree, size), 0);
+    assert_int_equal(fdt_finish_reservemap(tree), 0);
+    assert_int_equal(fdt_begin_node(tree, ""), 0);
+    rc = ioreq_pci_make_nodes(&domain, &info);
+    if (rc == 0) {
+        assert_int_equal(fdt_end_node(tree), 0);
+        assert_int_equal(fdt_finish(tree), 0);
+        assert_int_equal(fdt_check_full(tree, sizeof(tree)), 0);
+    }
+    return rc;
+}
+
+static uint32_t cell_of(const char *path, const char *name, unsigned int index)
+{
+    int length;
+    const fdt32_t *cells = fdt_getprop(tree, fdt_path_offset(tree, path), name, &length);
+
+    assert_non_null(cells);
+    assert_true(length >= (int)(4 * index + 4));
+    return fdt32_to_cpu(cells[index]);
+}
+
+static void without_a_bridge(void **state)
+{
+    struct meminfo regions = {1, {{0x10000000, 0x1000000}}};
+
+    (void)state;
+    assert_int_equal(ioreq_pci_check_node(device_tree_domain, &config, 0), 0);
+    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    assert_null(domain.arch.ioreq_pci);
+    assert_int_equal(ioreq_pci_fdt_size(&domain), 0);
+    assert_int_equal(write_nodes(sizeof(tree)), 0);
+    assert_int_equal(ioreq_pci_trim_ext_regions(&domain, &regions, NULL), 0);
+    assert_int_equal(regions.nr_banks, 1);
+}
+
+static void what_it_is_given(void **state)
+{
+    const struct ioreq_pci *pci;
+
+    (void)state;
+    info.mem.nr_banks = 2;
+    info.mem.bank[1] = (struct membank){0x200000000, 0x10000000};
+    ask();
+    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    pci = domain.arch.ioreq_pci;
+    assert_int_equal(pci->nr_bridges, 3);
+    assert_int_equal(pci->nr_banks, 2);
+    assert_int_equal(pci->bank[1].base, 0x200000000);
+    assert_int_equal(pci->bank[1].size, 0x10000000);
+    assert_int_equal(pci->bridge[0].bridge.flags, BRIDGE_FLAG_HOLD);
+    assert_int_equal(pci->bridge[1].bridge.backend, 5);
+    assert_int_equal(pci->bridge[2].bridge.ecam.size, 0);
+    assert_int_equal(pci->bridge[0].owner[16 * 256 - 1], 0);
+    assert_int_equal(ioreq_pci_fdt_size(&domain), 3 * BRIDGE_FDT_SIZE);
+    assert_true(ioreq_pci_fdt_size(&domain) < sizeof(tree));
+    info.pci_domain_next = 7;
+    assert_int_equal(write_nodes((int)ioreq_pci_fdt_size(&domain) + 256), 0);
+    assert_true(fdt_path_offset(tree, "/v2m@24fe0000") > 0);
+    assert_true(fdt_path_offset(tree, "/v2m@28fe0000") < 0); /* no vectors */
+    assert_int_equal(cell_of("/pcie@10000000", "linux,pci-domain", 0), 7);
+    assert_int_equal(cell_of("/pcie@18000000", "linux,pci-domain", 0), 8);
+    assert_int_equal(cell_of("/pcie@10000000", "interrupt-map", 4), 65000);
+    assert_int_equal(cell_of("/pcie@10000000", "msi-parent", 0), cell_of("/v2m@24fe0000", "phandle", 0));
+    assert_int_equal(cell_of("/pcie@18000000", "iommu-map", 2), 5);
+    assert_true(cell_of("/pcie@18000000", "iommu-map", 1) > 65000);
+    assert_true(fdt_path_offset(tree, "/device@30000000") < 0); /* the user writes that */
+}
+
+static void the_next_domain_begins_anew(void **state)
+{
+    (void)state;
+    ask();
+    device_tree_start();
+    assert_int_equal(ioreq_pci_check_node(device_tree_domain, &config, 0), 0);
+    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    assert_null(domain.arch.ioreq_pci);
+}
+
+static void without_memory(void **state)
+{
+    int n;
+
+    (void)state;
+    ask();
+    for (n = 0; n < 4; n++) {
+        faults.allocation = n;
+        assert_int_equal(ioreq_pci_init(&domain, &info), -ENOMEM);
+        ioreq_pci_destroy(&domain);
+        assert_int_equal(allocations, 0);
+    }
+    faults.allocation = -1;
+    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+}
+
+static void without_room_in_the_tree(void **state)
+{
+    (void)state;
+    ask();
+    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    assert_int_equal(write_nodes(512), -FDT_ERR_NOSPACE);
+}
+
+static void assert_in_the_way(const char *message)
+{
+    ask();
+    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    assert_int_equal(write_nodes(sizeof(tree)), -EEXIST);
+    if (!console_says(message)) {
+        fail_msg("expected \"%s\", found \"%s\"", message, console.last);
+    }
+}
+
+static void a_device_that_xen_emulates(void **state)
+{
+    (void)state;
+    domain.arch.vmmio.num_entries = 2;
+    domain.arch.vmmio.handlers[0] = (struct mmio_handler){0x8000000, 0x10000};
+    domain.arch.vmmio.handlers[1] = (struct mmio_handler){0x24000000, 0x1000};
+    assert_in_the_way("/chosen/domU1: " BRIDGE_PROPERTY ": memory_address 0x23000000: 0x23000000-0x24ffffff overlaps "
+                      "a device emulated by Xen 0x24000000-0x24000fff");
+}
+
+static void memory_in_the_first_window(void **state)
+{
+    (void)state;
+    mapped = (struct mapped){true, 0x10fff, 0};
+    assert_in_the_way("ecam_address 0x10000000");
+}
+
+static void memory_in_the_second_window(void **state)
+{
+    (void)state;
+    mapped = (struct mapped){true, 0x23000, 0};
+    assert_in_the_way("overlaps memory or a passed-through device 0x23000000-0x23000fff");
+}
+
+static void memory_in_the_third_window(void **state)
+{
+    (void)state;
+    mapped = (struct mapped){true, 0x13ffff, 0};
+    assert_in_the_way("prefetch_address");
+}
+
+static void memory_beside_the_windows(void **state)
+{
+    const unsigned long gfns[] = {0xffff, 0x11000, 0x22fff, 0x25000, 0xfffff, 0x140000};
+    unsigned int i;
+
+    (void)state;
+    for (i = 0; i < ARRAY_SIZE(gfns); i++) {
+        mapped = (struct mapped){true, gfns[i], 0};
+        ask();
+        assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+        assert_int_equal(write_nodes(sizeof(tree)), 0);
+        assert_true(mapped.looked_up < 5000); /* by whole entries, not page by page */
+        ioreq_pci_destroy(&domain);
+        assert_true(begin(state) == 0);
+    }
+}
+
+static void an_interrupt_of_another_device(void **state)
+{
+    (void)state;
+    domain.arch.vgic.allocated_irqs[63 / 64] |= 1ul << 63;
+    assert_in_the_way("44-63 overlaps an interrupt of another device 63-63");
+}
+
+static void partial_tree(void **state)
+{
+    uint8_t partial[1024];
+    int length;
+
+    (void)state;
+    assert_int_equal(fdt_create(partial, sizeof(partial)), 0);
+    assert_int_equal(fdt_finish_reservemap(partial), 0);
+    assert_int_equal(fdt_begin_node(partial, ""), 0);
+    assert_int_equal(fdt_begin_node(partial, "passthrough"), 0);
+    assert_int_equal(fdt_property_u32(partial, "phandle", 65007), 0);
+    assert_int_equal(fdt_property_u32(partial, "linux,pci-domain", 3), 0);
+    assert_int_equal(fdt_begin_node(partial, "inner"), 0);
+    assert_int_equal(fdt_property_u32(partial, "linux,phandle", 9), 0);
+    assert_int_equal(fdt_property_u64(partial, "linux,pci-domain", 99), 0); /* not a number of one cell */
+    assert_int_equal(fdt_end_node(partial), 0);
+    assert_int_equal(fdt_end_node(partial), 0);
+    assert_int_equal(fdt_end_node(partial), 0);
+    assert_int_equal(fdt_finish(partial), 0);
+    assert_int_equal(ioreq_pci_partial_tree(&info, partial), 0);
+    assert_int_equal(info.phandle_last, 65007);
+    assert_int_equal(info.pci_domain_next, 4);
+    /* A token that is none. */
+    length = (int)fdt_off_dt_struct(partial);
+    memset(partial + length + 8, 0xff, 4);
+    assert_true(ioreq_pci_partial_tree(&info, partial) < 0);
+}
+
+static struct meminfo collected;
+
+static int collect(unsigned long s, unsigned long e, void *regions)
+{
+    struct meminfo *info_of = regions;
+
+    info_of->bank[info_of->nr_banks++] = (struct membank){s, e - s + 1};
+    return 0;
+}
+
+static int refuse_region(unsigned long s, unsigned long e, void *regions)
+{
+    (void)s;
+    (void)e;
+    (void)regions;
+    return -ENOSPC;
+}
+
+static void windows_are_no_extended_regions(void **state)
+{
+    int n;
+
+    (void)state;
+    ask();
+    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    collected = (struct meminfo){2, {{0xf000000, 0x20000000}, {0x100000000, 0x80000000}}};
+    assert_int_equal(ioreq_pci_trim_ext_regions(&domain, &collected, collect), 0);
+    assert_int_equal(collected.nr_banks, 6);
+    assert_int_equal(collected.bank[0].start, 0xf000000);
+    assert_int_equal(collected.bank[0].size, 0x1000000);
+    assert_int_equal(collected.bank[1].start, 0x11000000);
+    assert_int_equal(collected.bank[1].size, 0x7000000);
+    assert_int_equal(collected.bank[2].start, 0x18100000);
+    assert_int_equal(collected.bank[2].size, 0xaf00000);
+    assert_int_equal(collected.bank[3].start, 0x25000000);
+    assert_int_equal(collected.bank[3].size, 0x3000000);
+    assert_int_equal(collected.bank[4].start, 0x29000000);
+    assert_int_equal(collected.bank[4].size, 0x6000000);
+    assert_int_equal(collected.bank[5].start, 0x140000000);
+    assert_int_equal(collected.bank[5].size, 0x40000000);
+    for (n = 0; n < 9; n++) { /* every step may fail */
+        collected = (struct meminfo){2, {{0xf000000, 0x20000000}, {0x100000000, 0x80000000}}};
+        faults.rangeset = n;
+        assert_int_equal(ioreq_pci_trim_ext_regions(&domain, &collected, collect), -ENOMEM);
+        assert_int_equal(faults.rangeset, -1);
+        assert_int_equal(collected.nr_banks, n == 0 ? 2 : 0);
+    }
+    collected = (struct meminfo){1, {{0xf000000, 0x20000000}}};
+    assert_int_equal(ioreq_pci_trim_ext_regions(&domain, &collected, refuse_region), -ENOSPC);
+}
+
+#define TEST_BUILD(function) cmocka_unit_test_setup_teardown(function, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST_BUILD(without_a_bridge),
+        TEST_BUILD(what_it_is_given),
+        TEST_BUILD(the_next_domain_begins_anew),
+        TEST_BUILD(without_memory),
+        TEST_BUILD(without_room_in_the_tree),
+        TEST_BUILD(a_device_that_xen_emulates),
+        TEST_BUILD(memory_in_the_first_window),
+        TEST_BUILD(memory_in_the_second_window),
+        TEST_BUILD(memory_in_the_third_window),
+        TEST_BUILD(memory_beside_the_windows),
+        TEST_BUILD(an_interrupt_of_another_device),
+        TEST_BUILD(partial_tree),
+        TEST_BUILD(windows_are_no_extended_regions),
+    };
+
+    return RUN(tests);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Single functions: who has one, who may not, and what becomes of them. */
+#include "fixture.h"
+
+static int claim(unsigned int id, uint64_t sbdf)
+{
+    return server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_PCI, sbdf, sbdf);
+}
+
+static int give_back(unsigned int id, uint64_t first, uint64_t last)
+{
+    return server_unmap(&machine.guest, id, XEN_DMOP_IO_RANGE_PCI, first, last);
+}
+
+static uint64_t gpa_of(unsigned int sbdf)
+{
+    return machine_bridge(&machine, sbdf >> 16)->ecam.base + (sbdf & 0xffff) * (uint64_t)BRIDGE_ECAM_FUNCTION;
+}
+
+static void assert_owner(unsigned int sbdf, unsigned int id)
+{
+    assert_forwarded(gpa_of(sbdf), IOREQ_TYPE_PCI_CONFIG, (uint64_t)sbdf << 32);
+    assert_int_equal(machine.guest_vcpu[0].io.server, id);
+}
+
+static void two_servers_share_a_bridge(void **state)
+{
+    unsigned int first, second;
+
+    (void)state;
+    first = machine_server(&machine);
+    machine_be(&machine, &machine.other);
+    second = machine_server(&machine);
+    assert_int_equal(claim(second, 0x10), 0);
+    machine_be(&machine, &machine.dom0);
+    assert_int_equal(claim(first, 0x08), 0);
+    assert_owner(0x08, first);
+    assert_owner(0x10, second);
+    assert_background(gpa_of(0x18));
+}
+
+static void a_function_has_one_owner(void **state)
+{
+    const unsigned int first = machine_server(&machine), second = machine_server(&machine);
+
+    (void)state;
+    assert_int_equal(claim(first, 0x08), 0);
+    assert_int_equal(claim(second, 0x08), -EEXIST);
+    assert_int_equal(claim(first, 0x08), -EEXIST);
+    assert_owner(0x08, first);
+    /* It may give it back, and only it. */
+    assert_int_equal(give_back(second, 0x08, 0x08), -ENOENT);
+    assert_owner(0x08, first);
+    assert_int_equal(give_back(first, 0x08, 0x08), 0);
+    assert_background(gpa_of(0x08));
+    assert_int_equal(claim(second, 0x08), 0);
+    assert_owner(0x08, second);
+}
+
+static void the_last_function_of_each_bridge(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+
+    (void)state;
+    assert_int_equal(claim(id, 0x001ff), 0); /* two buses */
+    assert_int_equal(claim(id, 0x101ff), 0);
+    assert_owner(0x001ff, id);
+    assert_owner(0x101ff, id);
+}
+
+static void functions_that_are_not_there(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+    const uint64_t sbdfs[] = {0x00200, 0x0ffff, 0x10200, 0x1ffff, 0x20000, 0x30000, 0xffff0000, 0x100000000,
+                              0x1000000000000, 0x1000000010000, ~0ull};
+    struct ioreq_pci *pci = machine.pci;
+    unsigned int i;
+
+    (void)state;
+    for (i = 0; i < ARRAY_SIZE(sbdfs); i++) {
+        assert_int_equal(claim(id, sbdfs[i]), -EINVAL);
+    }
+    assert_background(gpa_of(0));
+    machine.guest.arch.ioreq_pci = NULL;
+    assert_int_equal(claim(id, 0x08), -EINVAL);
+    machine.guest.arch.ioreq_pci = pci;
+}
+
+static void ranges_of_functions_are_refused(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+
+    (void)state;
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_PCI, 0x08, 0x09), -EINVAL);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_PCI, 0, 0xffff), -EINVAL);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_PCI, 0, ~0ull), -EINVAL);
+    assert_background(gpa_of(0x08));
+}
+
+static void several_are_given_back_at_once(void **state)
+{
+    const unsigned int id = machine_server(&machine), other = machine_server(&machine);
+    unsigned int function;
+
+    (void)state;
+    for (function = 0; function < 8; function++) {
+        assert_int_equal(claim(id, function), 0);
+    }
+    assert_int_equal(give_back(id, 2, 5), 0);
+    for (function = 0; function < 8; function++) {
+        if (function >= 2 && function <= 5) {
+            assert_background(gpa_of(function));
+            assert_int_equal(claim(other, function), 0);
+        } else {
+            assert_owner(function, id);
+        }
+    }
+}
+
+static void a_claim_that_cannot_be_kept_is_none(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+
+    (void)state;
+    faults.rangeset = 0;
+    assert_int_equal(claim(id, 0x08), -ENOMEM);
+    assert_background(gpa_of(0x08));
+    assert_int_equal(claim(id, 0x08), 0);
+    faults.rangeset = 0;
+    assert_int_equal(give_back(id, 0x08, 0x08), -ENOMEM);
+    assert_owner(0x08, id);
+}
+
+static void all_go_with_their_server(void **state)
+{
+    const unsigned int first = machine_server(&machine), second = machine_server(&machine);
+
+    (void)state;
+    assert_int_equal(claim(first, 0x00008), 0);
+    assert_int_equal(claim(first, 0x101ff), 0);
+    assert_int_equal(claim(second, 0x00009), 0);
+    assert_int_equal(server_destroy(&machine.guest, first), 0);
+    assert_background(gpa_of(0x00008));
+    assert_background(gpa_of(0x101ff));
+    assert_owner(0x00009, second);
+    assert_int_equal(claim(second, 0x00008), 0);
+    assert_owner(0x00008, second);
+}
+
+static void other_types_of_range_are_not_functions(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+    struct ioreq_pci *pci = machine.pci;
+
+    (void)state;
+    assert_int_equal(claim(id, 0x08), 0);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_PORT, 0x08, 0x08), 0);
+    assert_int_equal(server_unmap(&machine.guest, id, XEN_DMOP_IO_RANGE_PORT, 0x08, 0x08), 0);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, 0x08, 0x08), 0);
+    assert_int_equal(server_unmap(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, 0x08, 0x08), 0);
+    assert_owner(0x08, id);
+    machine.guest.arch.ioreq_pci = NULL;
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, 0x08, 0x08), 0);
+    assert_int_equal(server_unmap(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, 0x08, 0x08), 0);
+    machine.guest.arch.ioreq_pci = pci;
+    /* What is not there is given back without harm: a rangeset may hold what was claimed elsewhere. */
+    ioreq_pci_unclaim(&machine.guest, (ioservid_t)id, XEN_DMOP_IO_RANGE_PCI, 0x00200, 0x00200);
+    ioreq_pci_unclaim(&machine.guest, (ioservid_t)(id + 1), XEN_DMOP_IO_RANGE_PCI, 0x08, 0x08);
+    assert_owner(0x08, id);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(two_servers_share_a_bridge),
+        TEST(a_function_has_one_owner),
+        TEST(the_last_function_of_each_bridge),
+        TEST(functions_that_are_not_there),
+        TEST(ranges_of_functions_are_refused),
+        TEST(several_are_given_back_at_once),
+        TEST(a_claim_that_cannot_be_kept_is_none),
+        TEST(all_go_with_their_server),
+        TEST(other_types_of_range_are_not_functions),
+    };
+
+    return RUN(tests);
+}

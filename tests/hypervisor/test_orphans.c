@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Servers whose emulator died: noticed, adopted, or given up so that nobody waits for ever. */
+#include "fixture.h"
+
+#define HOLD MILLISECS(BRIDGE_HOLD_MS)
+
+static bool exists(unsigned int id)
+{
+    return machine.guest.ioreq_server.server[id] != NULL;
+}
+
+static void dies(struct domain *emulator)
+{
+    server_emulator_dies(&machine.guest, emulator);
+    tasklets_run();
+}
+
+static void pass(s_time_t time)
+{
+    time_advance(time);
+    tasklets_run();
+}
+
+static void given_up_after_the_hold_time(void **state)
+{
+    const unsigned int id = machine_server_of(&machine, 0);
+    const uint64_t gpa = machine_bridge(&machine, 0)->memory.base;
+
+    (void)state;
+    assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
+    assert_int_equal(machine_bind(&machine, 0, id, gpa + 0x100, 4, NULL), 0);
+    assert_int_equal(guest_read(&machine, gpa, 4).state, IO_RETRY);
+    dies(&machine.dom0);
+    assert_true(exists(id));
+    pass(HOLD - 1);
+    assert_true(exists(id));
+    assert_non_null(machine_request(&machine));
+    assert_int_equal(console.lines, 0);
+    pass(1);
+    assert_false(exists(id));
+    assert_int_equal(console.lines, 1);
+    assert_true(console_says("ioreq server 0: no device model for 30000 ms, destroyed"));
+    assert_null(machine_request(&machine)); /* answered with all ones */
+    assert_int_equal(machine.guest_vcpu[0].io.req.data, ~0ull);
+    machine_answer(&machine, 0);
+    assert_background(gpa);
+    assert_int_equal(machine_status(&machine, 0, BRIDGE_STATUS_STATE), 0);
+    assert_int_equal(machine.pci->bridge[0].nr_doorbells, 0);
+    pass(2 * HOLD);
+    assert_int_equal(console.lines, 1);
+}
+
+static void adopted_in_time(void **state)
+{
+    const unsigned int id = machine_server_of(&machine, 0);
+    const uint64_t gpa = machine_bridge(&machine, 0)->memory.base;
+    uint32_t port, again, server = ~0u;
+
+    (void)state;
+    assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
+    assert_int_equal(machine_bind(&machine, 0, id, gpa + 0x100, 4, &port), 0);
+    assert_int_equal(emulator_binds(&machine.guest, port, &machine.dom0), 0);
+    assert_int_equal(guest_read(&machine, gpa, 4).state, IO_RETRY);
+    dies(&machine.dom0);
+    pass(HOLD / 2);
+    assert_int_equal(machine_adopt(&machine, 0, &server), 0);
+    assert_int_equal(server, id);
+    assert_int_equal(server_bind(&machine.guest, id), 0);
+    assert_int_equal(machine_bind(&machine, 0, id, gpa + 0x100, 4, &again), 0);
+    assert_int_equal(again, port);
+    assert_int_equal(emulator_binds(&machine.guest, again, &machine.dom0), 0);
+    assert_non_null(machine_request(&machine)); /* still there to be answered */
+    machine_answer(&machine, 0);
+    pass(3 * HOLD);
+    assert_true(exists(id));
+    assert_int_equal(console.lines, 0);
+    assert_int_equal(machine_status(&machine, 0, BRIDGE_STATUS_STATE), 1);
+    assert_forwarded(gpa, IOREQ_TYPE_COPY, gpa);
+    assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT);
+}
+
+static void bound_again_in_time_without_adopting(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+
+    (void)state;
+    dies(&machine.dom0);
+    pass(HOLD - 1);
+    assert_int_equal(server_bind(&machine.guest, id), 0); /* as QEMU would, that knows of nothing */
+    pass(3 * HOLD);
+    assert_true(exists(id));
+    /* It dies again: it has all of the hold time again. */
+    dies(&machine.dom0);
+    pass(HOLD - 1);
+    assert_true(exists(id));
+    pass(1);
+    assert_false(exists(id));
+}
+
+static void adopting_gives_the_hold_time_again(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+    uint32_t server;
+
+    (void)state;
+    assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
+    dies(&machine.dom0);
+    pass(HOLD - 1);
+    assert_int_equal(machine_adopt(&machine, 0, &server), 0);
+    pass(HOLD - 1);
+    assert_true(exists(id)); /* it has not bound its ports yet */
+    assert_int_equal(machine_adopt(&machine, 0, &server), 0);
+    pass(HOLD);
+    assert_false(exists(id));
+    assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT);
+}
+
+static void dying_again_soon_gets_all_of_the_hold_time(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+    uint32_t server;
+
+    (void)state;
+    assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
+    dies(&machine.dom0);
+    pass(SECONDS(1));
+    assert_int_equal(machine_adopt(&machine, 0, &server), 0);
+    assert_int_equal(server_bind(&machine.guest, id), 0);
+    pass(SECONDS(20));
+    dies(&machine.dom0);
+    pass(HOLD - 1);
+    assert_true(exists(id));
+    pass(1);
+    assert_false(exists(id));
+}
+
+static void who_may_adopt(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+    uint32_t server;
+
+    (void)state;
+    assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT); /* nobody ever served it */
+    assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
+    assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT); /* its emulator lives */
+    dies(&machine.dom0);
+    machine_be(&machine, &machine.other);
+    assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT);
+    machine_be(&machine, &machine.dom0);
+    assert_int_equal(machine_adopt(&machine, 1, &server), -ENOENT); /* it served another bridge */
+    assert_int_equal(machine_adopt(&machine, 0, &server), 0);
+    assert_int_equal(machine_ready(&machine, 0, id, 0), 0);
+    assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT); /* it had ended in order */
+}
+
+static void one_dead_port_is_enough(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+
+    (void)state;
+    emulator_closes(&machine.guest, machine.guest.ioreq_server.server[id]->vcpu[1].ioreq_evtchn);
+    pass(HOLD);
+    pass(HOLD);
+    assert_false(exists(id));
+}
+
+static void a_server_that_was_never_enabled_is_no_orphan(void **state)
+{
+    const unsigned int dead = machine_server(&machine);
+    const int other = server_create(&machine.guest);
+
+    (void)state;
+    assert_int_not_equal(other, dead);
+    dies(&machine.dom0);
+    pass(HOLD);
+    assert_false(exists(dead));
+    assert_true(exists((unsigned int)other));
+}
+
+static void each_server_has_a_time_of_its_own(void **state)
+{
+    unsigned int first, second;
+
+    (void)state;
+    machine_be(&machine, &machine.other);
+    second = machine_server(&machine);
+    machine_be(&machine, &machine.dom0);
+    first = machine_server(&machine);
+    dies(&machine.dom0);
+    pass(SECONDS(10));
+    dies(&machine.other);
+    pass(HOLD - SECONDS(10));
+    assert_false(exists(first));
+    assert_true(exists(second));
+    pass(SECONDS(10));
+    assert_false(exists(second));
+    assert_int_equal(console.lines, 2);
+}
+
+static void the_place_of_one_given_up_is_free_again(void **state)
+{
+    unsigned int id = machine_server(&machine);
+
+    (void)state;
+    dies(&machine.dom0);
+    pass(HOLD);
+    assert_false(exists(id));
+    id = machine_server(&machine);
+    pass(3 * HOLD);
+    assert_true(exists(id));
+    dies(&machine.dom0);
+    pass(HOLD - 1);
+    assert_true(exists(id));
+}
+
+static void destroyed_by_a_new_device_model(void **state)
+{
+    unsigned int id = machine_server(&machine);
+
+    (void)state;
+    dies(&machine.dom0);
+    assert_int_equal(server_destroy(&machine.guest, id), 0);
+    id = machine_server(&machine);
+    pass(3 * HOLD);
+    assert_true(exists(id));
+    assert_int_equal(console.lines, 0);
+}
+
+static void a_dying_domain_is_left_alone(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+
+    (void)state;
+    machine.guest.is_dying = 1;
+    dies(&machine.dom0);
+    pass(3 * HOLD);
+    assert_true(exists(id));
+    assert_int_equal(console.lines, 0);
+    machine.guest.is_dying = 0;
+}
+
+static void a_domain_without_bridges_keeps_its_servers(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+    struct ioreq_pci *pci = machine.pci;
+
+    (void)state;
+    machine.guest.arch.ioreq_pci = NULL;
+    dies(&machine.dom0);
+    pass(3 * HOLD);
+    assert_true(exists(id));
+    machine.guest.arch.ioreq_pci = pci;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(given_up_after_the_hold_time),
+        TEST(adopted_in_time),
+        TEST(bound_again_in_time_without_adopting),
+        TEST(adopting_gives_the_hold_time_again),
+        TEST(dying_again_soon_gets_all_of_the_hold_time),
+        TEST(who_may_adopt),
+        TEST(one_dead_port_is_enough),
+        TEST(a_server_that_was_never_enabled_is_no_orphan),
+        TEST(each_server_has_a_time_of_its_own),
+        TEST(the_place_of_one_given_up_is_free_again),
+        TEST(destroyed_by_a_new_device_model),
+        TEST(a_dying_domain_is_left_alone),
+        TEST(a_domain_without_bridges_keeps_its_servers),
+    };
+
+    return RUN(tests);
+}
