@@ -276,6 +276,5 @@ int main(int argc, char **argv)
            "%lu operations, %lu deaths, %lu adopted\n",
            rounds, accesses, forwarded, answered, retried, rung, operations, deaths, adopted);
     ASSERT(forwarded > 0 && retried > 0 && rung > 0 && deaths > 0 && adopted > 0 && answered > 0);
-    puts("ok 1 - interleave");
     return 0;
 }

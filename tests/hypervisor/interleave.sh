@@ -14,3 +14,4 @@ gcc -std=gnu11 -D_GNU_SOURCE -D__XEN__ -O1 -g -fno-strict-aliasing -fsanitize="$
     "$root"/xen/ioreq-pci/*.c "$root"/bridge/*.c "$root"/tests/hypervisor/{machine,interleave}.c \
     "$root"/tests/hypervisor/stubs/*.c -o "$directory/interleave" -lfdt -lpthread
 timeout $(($2 + 120)) "$directory/interleave" "$2"
+echo "ok 1 - $2 s of interleavings under $1"

@@ -15,10 +15,16 @@ static void dies(struct domain *emulator)
     tasklets_run();
 }
 
+/* In steps, so that what a timer asks for is done soon after. */
 static void pass(s_time_t time)
 {
-    time_advance(time);
-    tasklets_run();
+    while (time > 0) {
+        const s_time_t step = MIN(time, MILLISECS(100));
+
+        time_advance(step);
+        tasklets_run();
+        time -= step;
+    }
 }
 
 static void given_up_after_the_hold_time(void **state)
@@ -132,6 +138,32 @@ static void dying_again_soon_gets_all_of_the_hold_time(void **state)
     assert_true(exists(id));
     pass(1);
     assert_false(exists(id));
+}
+
+static void bound_late_and_dying_again(void **state)
+{
+    unsigned int round;
+
+    (void)state;
+    for (round = 0; round < 2; round++) { /* a device model that adopts, and one that knows of nothing */
+        const unsigned int id = machine_server(&machine);
+        uint32_t server;
+
+        assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
+        dies(&machine.dom0);
+        pass(SECONDS(2));
+        if (round == 0) {
+            assert_int_equal(machine_adopt(&machine, 0, &server), 0);
+        }
+        pass(SECONDS(5));
+        assert_int_equal(server_bind(&machine.guest, id), 0);
+        pass(SECONDS(2));
+        dies(&machine.dom0);
+        pass(HOLD - 1);
+        assert_true(exists(id));
+        pass(1);
+        assert_false(exists(id));
+    }
 }
 
 static void who_may_adopt(void **state)
@@ -260,6 +292,7 @@ int main(void)
         TEST(bound_again_in_time_without_adopting),
         TEST(adopting_gives_the_hold_time_again),
         TEST(dying_again_soon_gets_all_of_the_hold_time),
+        TEST(bound_late_and_dying_again),
         TEST(who_may_adopt),
         TEST(one_dead_port_is_enough),
         TEST(a_server_that_was_never_enabled_is_no_orphan),

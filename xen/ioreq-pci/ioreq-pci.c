@@ -38,16 +38,13 @@
 
 struct ioreq_pci_bridge *ioreq_pci_find(struct ioreq_pci *pci, paddr_t gpa)
 {
-    unsigned int i;
+    unsigned int i, j;
 
-    for ( i = 0; i < pci->nr_bridges * BRIDGE_WINDOWS; i++ )
-    {
-        struct ioreq_pci_bridge *b = &pci->bridge[i / BRIDGE_WINDOWS];
-
-        if ( bridge_window_contains(&b->bridge.window[i % BRIDGE_WINDOWS],
-                                    gpa) )
-            return b;
-    }
+    for ( i = 0; i < pci->nr_bridges; i++ )
+        for ( j = 0; j < BRIDGE_WINDOWS; j++ )
+            if ( bridge_window_contains(&pci->bridge[i].bridge.window[j],
+                                        gpa) )
+                return &pci->bridge[i];
 
     return NULL;
 }
@@ -330,8 +327,9 @@ static int describe(const struct ioreq_pci *pci,
     memcpy(op->window, b->bridge.window, sizeof(op->window));
     op->interrupt_first = b->bridge.interrupt_first;
     op->interrupt_count = b->bridge.interrupt_count;
-    op->state = b->state == IOREQ_PCI_READY ? BRIDGE_STATUS_STATE_READY : 0;
-    op->generation = b->generation;
+    op->state = ACCESS_ONCE(b->state) == IOREQ_PCI_READY
+                ? BRIDGE_STATUS_STATE_READY : 0;
+    op->generation = ACCESS_ONCE(b->generation);
     op->ram_banks = pci->nr_banks;
 
     if ( n && copy_to_guest_offset(args->buf[1].h, 0, (void *)pci->bank,

@@ -79,7 +79,8 @@ static void look_for_orphans(void *data)
             *until = 0;
         }
         else
-            next = min(next, *until);
+            /* Soon, to see when somebody has bound the ports again. */
+            next = min(next, min(*until, now + SECONDS(1)));
     }
 
     if ( next != STIME_MAX )
@@ -113,8 +114,6 @@ int ioreq_pci_adopt(struct domain *d, const struct ioreq_pci_bridge *b,
          !ioreq_pci_check_server(d, op->server) )
     {
         pci->orphan_until[op->server] = NOW() + MILLISECS(BRIDGE_HOLD_MS);
-        /* Look soon, or a second death would count from the first. */
-        set_timer(&pci->orphan_timer, NOW() + SECONDS(1));
         rc = 0;
     }
 

@@ -560,7 +560,9 @@ static void child_whose_names_are_not_those_of_its_reg(void **state)
         put(&tree, "reg-names", names[i].value, names[i].length);
         assert_read_refused(&tree, bridge_read_child, REG_REASON);
     }
-    PUT_TEXTS(&tree, "reg-names", "ecam\0memory\0more\0prefetch"); /* names of nothing do not matter */
+    PUT_TEXTS(&tree, "reg-names", "ecam\0memory\0more\0prefetch"); /* a window's name without its entry */
+    assert_read_refused(&tree, bridge_read_child, REG_REASON);
+    PUT_TEXTS(&tree, "reg-names", "ecam\0memory\0more"); /* other names of nothing do not matter */
     (void)assert_read(&tree, bridge_read_child, BRIDGE_COMPATIBLE);
     finish(&tree);
 }
