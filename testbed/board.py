@@ -32,6 +32,7 @@ from pathlib import Path
 import initramfs
 from initramfs import BUILD, Missing
 
+VERSION = re.search(r"^ *version: '([^']+)'", (BUILD.parent / "meson.build").read_text(encoding="utf-8"), re.M)[1]
 DEVICE_MODEL = BUILD / "arm64/dm/sidebridge-dm"     # dom0 has it as /bin/sidebridge-dm
 MODULES_BASE = 0x58000000       # above Xen (at 0x40200000) and the device tree (at 0x48000000)
 MODULE_ALIGN = 2 << 20
