@@ -126,7 +126,8 @@ static bool __init enhanced(const struct dt_device_node *node)
     int rc = dt_property_read_string(node, "xen,enhanced", &value);
 
     return rc == -EILSEQ || rc == -ENODATA ||
-           (!rc && (!strcmp(value, "enabled") || !strcmp(value, "no-xenstore")));
+           (!rc && (!strcmp(value, "enabled") ||
+                    !strcmp(value, "no-xenstore")));
 }
 
 /* Against what is known of the domain before it is there. */
@@ -369,7 +370,9 @@ int __init ioreq_pci_trim_ext_regions(const struct domain *d,
 
     for ( i = 0; !rc && i < pci->nr_bridges * BRIDGE_WINDOWS; i++ )
     {
-        window = &pci->bridge[i / BRIDGE_WINDOWS].bridge.window[i % BRIDGE_WINDOWS];
+        const struct bridge *bridge = &pci->bridge[i / BRIDGE_WINDOWS].bridge;
+
+        window = &bridge->window[i % BRIDGE_WINDOWS];
         if ( window->size )
             rc = rangeset_remove_range(r, window->base,
                                        window->base + window->size - 1);
