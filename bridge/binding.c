@@ -19,8 +19,9 @@
 #define BELOW_4G 0x100000000ULL
 
 /* What virtio-pci implies; the addresses are the holes that the guest memory layout keeps for a PCI host bridge. */
-#define VIRTIO_PCI      "virtio-pci"
-#define VIRTIO_PCI_FIRST 44U
+#define VIRTIO_PCI        "virtio-pci"
+#define VIRTIO_PCI_RANGES "virtio-pci-ranges"
+#define VIRTIO_PCI_FIRST  44U
 static const uint64_t virtio_pci_bases[] = {GUEST_VPCI_ECAM_BASE, GUEST_VPCI_MEM_ADDR, GUEST_VPCI_PREFETCH_MEM_ADDR};
 static const uint64_t virtio_pci_sizes[] = {0x10000000ULL, 0x2000000ULL, 0x100000000ULL};
 
@@ -71,6 +72,11 @@ static int refuse_property(struct bridge_diagnosis *diagnosis, const char *prope
     return -EINVAL;
 }
 
+static const void *get(const struct bridge_node *node, const char *name, uint32_t *length)
+{
+    return node->property(node->node, name, length);
+}
+
 /* The big-endian number of `cells` cells at *next, which moves behind it. */
 static uint64_t take_number(const uint8_t **next, unsigned int cells)
 {
@@ -82,6 +88,15 @@ static uint64_t take_number(const uint8_t **next, unsigned int cells)
     }
     *next += cells * 4U;
     return number;
+}
+
+static struct bridge_window take_window(const struct bridge_node *node, const uint8_t **next)
+{
+    struct bridge_window window;
+
+    window.base = take_number(next, node->address_cells);
+    window.size = take_number(next, node->size_cells);
+    return window;
 }
 
 static bool bad_window(const struct bridge_window *window, const struct window_rule *rule, unsigned int address_bits,
@@ -100,15 +115,15 @@ static bool bad_window(const struct bridge_window *window, const struct window_r
                   window->base, "the window must end at or below the guest's last physical address", last);
 }
 
-static bool bad_windows(const struct bridge *bridge, unsigned int address_bits, struct bridge_diagnosis *diagnosis)
+static bool bad_windows(const struct bridge *bridge, bool pci, unsigned int address_bits,
+                        struct bridge_diagnosis *diagnosis)
 {
-    const bool pci = bridge->ecam.size != 0U || bridge->ecam.base != 0U;
     const struct bridge_window *const memory = &bridge->memory;
     const struct bridge_window *const prefetch = &bridge->prefetch;
     unsigned int i;
 
     for (i = pci ? 0U : 1U; i < BRIDGE_WINDOWS; i++) {
-        if ((i != 2U || prefetch->size != 0U) &&
+        if ((i != 2U || prefetch->size != 0U || (!pci && prefetch->base != 0U)) &&
             bad_window(&bridge->window[i], pci ? &rules[i] : &mmio_rule, address_bits, diagnosis)) {
             return true;
         }
@@ -123,18 +138,18 @@ static bool bad_windows(const struct bridge *bridge, unsigned int address_bits, 
                   rules[2].address_field, prefetch->base, "must be 0, because prefetch_size is 0 (no such window)", 0);
 }
 
-static bool bad_interrupts(const struct bridge *bridge, struct bridge_diagnosis *diagnosis)
+static bool bad_interrupts(const struct bridge *bridge, bool pci, struct bridge_diagnosis *diagnosis)
 {
     const enum bridge_diagnosis_kind kind = BRIDGE_DIAGNOSIS_COUNT;
     const uint32_t first = bridge->interrupt_first;
     const uint32_t count = bridge->interrupt_count;
 
-    if (bridge->ecam.size == 0U && count == 0U) {
+    if (!pci && count == 0U) {
         return false;
     }
     return refuse(first < BRIDGE_INTERRUPT_FIRST || first > BRIDGE_INTERRUPT_LAST, diagnosis, kind, "irq_start", first,
                   "must be the absolute interrupt id of an SPI, 32 to 1019", 0) ||
-           refuse(bridge->ecam.size != 0U && count < BRIDGE_INTX_COUNT, diagnosis, kind, "irq_how_many", count,
+           refuse(pci && count < BRIDGE_INTX_COUNT, diagnosis, kind, "irq_how_many", count,
                   "must be at least 4: INTA to INTD, then one for each MSI vector", 0) ||
            refuse(count > BRIDGE_INTERRUPT_LAST + 1U - first, diagnosis, kind, "irq_how_many", count,
                   "the last SPI is 1019; from irq_start on there are", BRIDGE_INTERRUPT_LAST + 1U - first);
@@ -158,11 +173,11 @@ static bool overlapping(const struct bridge *bridge, struct bridge_diagnosis *di
     return false;
 }
 
-static int check(const struct bridge *bridge, const char *property, unsigned int address_bits,
+static int check(const struct bridge *bridge, const char *property, bool pci, unsigned int address_bits,
                  struct bridge_diagnosis *diagnosis)
 {
     diagnosis->property = property;
-    return bad_windows(bridge, address_bits, diagnosis) || bad_interrupts(bridge, diagnosis) ||
+    return bad_windows(bridge, pci, address_bits, diagnosis) || bad_interrupts(bridge, pci, diagnosis) ||
                    refuse((bridge->flags & ~BRIDGE_FLAGS) != 0U, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags",
                           bridge->flags, "reserved bits must be 0; bit 0 is GRANTS, bit 1 is HOLD, together",
                           BRIDGE_FLAGS) ||
@@ -171,66 +186,43 @@ static int check(const struct bridge *bridge, const char *property, unsigned int
                : 0;
 }
 
-static bool bad_cells(unsigned int address_cells, unsigned int size_cells, struct bridge_diagnosis *diagnosis)
+static bool bad_cells(const struct bridge_node *node, struct bridge_diagnosis *diagnosis)
 {
     static const char reason[] = "of the parent node must be 1 or 2";
 
-    return refuse(address_cells < 1U || address_cells > 2U, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "#address-cells",
-                  address_cells, reason, 0) ||
-           refuse(size_cells < 1U || size_cells > 2U, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "#size-cells", size_cells,
-                  reason, 0);
+    return refuse(node->address_cells < 1U || node->address_cells > 2U, diagnosis, BRIDGE_DIAGNOSIS_COUNT,
+                  "#address-cells", node->address_cells, reason, 0) ||
+           refuse(node->size_cells < 1U || node->size_cells > 2U, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "#size-cells",
+                  node->size_cells, reason, 0);
 }
 
-int bridge_choose_property(bool has_emulated, bool has_ioreq, const char **property,
-                           struct bridge_diagnosis *diagnosis)
-{
-    if (!has_emulated && !has_ioreq) {
-        return -ENOENT;
-    }
-    *property = has_emulated ? BRIDGE_PROPERTY : BRIDGE_PROPERTY_IOREQ;
-    return has_emulated && has_ioreq
-               ? refuse_property(diagnosis, *property, "present together with " BRIDGE_PROPERTY_IOREQ
-                                                       ", its other name; remove one of them")
-               : 0;
-}
-
-int bridge_parse(const char *property, const void *value, size_t length, unsigned int address_cells,
-                 unsigned int size_cells, unsigned int address_bits, struct bridge *bridge,
-                 struct bridge_diagnosis *diagnosis)
+/* The property's nine values, every address in address_cells and every size in size_cells. */
+static int read_property(const struct bridge_node *node, const char *property, unsigned int address_bits,
+                         struct bridge *bridge, struct bridge_diagnosis *diagnosis)
 {
     static const char *const cells[2][2] = {
         {"with #address-cells 1 and #size-cells 1", "with #address-cells 1 and #size-cells 2"},
         {"with #address-cells 2 and #size-cells 1", "with #address-cells 2 and #size-cells 2"},
     };
-    const size_t expected = (BRIDGE_WINDOWS * ((size_t)address_cells + size_cells) + 3U) * 4U;
-    const uint8_t *next = value;
+    const uint32_t expected = (BRIDGE_WINDOWS * (node->address_cells + node->size_cells) + 3U) * 4U;
+    uint32_t length = 0;
+    const uint8_t *next = get(node, property, &length);
     unsigned int i;
 
     diagnosis->property = property;
-    if (bad_cells(address_cells, size_cells, diagnosis) ||
+    if (bad_cells(node, diagnosis) ||
         refuse(length != expected, diagnosis, BRIDGE_DIAGNOSIS_LENGTH, "length", length,
-               cells[address_cells - 1U][size_cells - 1U], expected)) {
+               cells[node->address_cells - 1U][node->size_cells - 1U], expected)) {
         return -EINVAL;
     }
     for (i = 0; i < BRIDGE_WINDOWS; i++) {
-        bridge->window[i].base = take_number(&next, address_cells);
-        bridge->window[i].size = take_number(&next, size_cells);
+        bridge->window[i] = take_window(node, &next);
     }
     bridge->interrupt_first = (uint32_t)take_number(&next, 1);
     bridge->interrupt_count = (uint32_t)take_number(&next, 1);
     bridge->flags = (uint32_t)take_number(&next, 1);
     bridge->hold_ms = (bridge->flags & BRIDGE_FLAG_HOLD) != 0U ? BRIDGE_HOLD_MS : 0U;
-    bridge->backend = 0;
-    if (refuse(bridge->ecam.size == 0U, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, rules[0].size_field, 0,
-               rules[0].size_reason, 0)) {
-        return -EINVAL;
-    }
-    return check(bridge, property, address_bits, diagnosis);
-}
-
-static const void *get(const struct bridge_node *node, const char *name, uint32_t *length)
-{
-    return node->property(node->node, name, length);
+    return check(bridge, property, true, address_bits, diagnosis);
 }
 
 /* Where the text is in a list of strings, which may not be one at all; -1: it is not there. */
@@ -254,21 +246,21 @@ static int find_string(const char *list, uint32_t length, const char *text)
     return -1;
 }
 
-/* A property of exactly `count` cells. -ENOENT: it is not there, *cells is as it was. */
-static int read_cells(const struct bridge_node *node, const char *name, uint32_t *cells, unsigned int count,
-                      const char *reason, struct bridge_diagnosis *diagnosis)
+/* A property of exactly `count` cells, or none: *cells is then as it was. */
+static bool bad_cell_property(const struct bridge_node *node, const char *name, uint32_t *cells, unsigned int count,
+                              const char *reason, struct bridge_diagnosis *diagnosis)
 {
     uint32_t length = 0;
     const uint8_t *next = get(node, name, &length);
     unsigned int i;
 
-    for (i = 0; next != NULL && length == count * 4U && i < count; i++) {
+    if (next != NULL && length != count * 4U) {
+        return refuse_property(diagnosis, name, reason) != 0;
+    }
+    for (i = 0; next != NULL && i < count; i++) {
         cells[i] = (uint32_t)take_number(&next, 1);
     }
-    if (next == NULL) {
-        return -ENOENT;
-    }
-    return length == count * 4U ? 0 : refuse_property(diagnosis, name, reason);
+    return false;
 }
 
 static int read_virtio_pci(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge,
@@ -276,16 +268,16 @@ static int read_virtio_pci(const struct bridge_node *node, unsigned int address_
 {
     uint32_t cells[2U * BRIDGE_WINDOWS];
     uint32_t length = 0;
+    const bool ranges = get(node, VIRTIO_PCI_RANGES, &length) != NULL;
     const char *const value = get(node, VIRTIO_PCI, &length);
-    const int error = read_cells(node, "virtio-pci-ranges", cells, 2U * BRIDGE_WINDOWS,
-                                 "must be six cells: the addresses of ECAM, memory and prefetch, two each", diagnosis);
     unsigned int i;
 
-    if (error == -EINVAL || (error == -ENOENT && value == NULL)) {
-        return error;
-    }
     if (value == NULL) {
-        return refuse_property(diagnosis, "virtio-pci-ranges", "needs virtio-pci beside it");
+        return ranges ? refuse_property(diagnosis, VIRTIO_PCI_RANGES, "needs virtio-pci beside it") : -ENOENT;
+    }
+    if (bad_cell_property(node, VIRTIO_PCI_RANGES, cells, 2U * BRIDGE_WINDOWS,
+                          "must be six cells: the addresses of ECAM, memory and prefetch, two each", diagnosis)) {
+        return -EINVAL;
     }
     if (find_string(value, length, "grants") == 0) {
         bridge->flags = BRIDGE_FLAG_GRANTS;
@@ -293,36 +285,35 @@ static int read_virtio_pci(const struct bridge_node *node, unsigned int address_
         return refuse_property(diagnosis, VIRTIO_PCI, "must be empty, \"enabled\" or \"grants\"");
     }
     for (i = 0; i < BRIDGE_WINDOWS; i++) {
-        bridge->window[i].base = error == 0 ? ((uint64_t)cells[2U * i] << 32) | cells[2U * i + 1U] : virtio_pci_bases[i];
+        bridge->window[i].base = ranges ? ((uint64_t)cells[2U * i] << 32) | cells[2U * i + 1U] : virtio_pci_bases[i];
         bridge->window[i].size = virtio_pci_sizes[i];
     }
     bridge->interrupt_first = VIRTIO_PCI_FIRST;
     bridge->interrupt_count = BRIDGE_INTX_COUNT;
-    return check(bridge, VIRTIO_PCI, address_bits, diagnosis);
+    return check(bridge, VIRTIO_PCI, true, address_bits, diagnosis);
 }
 
 int bridge_read(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge, const char **property,
                 struct bridge_diagnosis *diagnosis)
 {
     uint32_t length = 0;
-    const void *value;
-    int error = bridge_choose_property(get(node, BRIDGE_PROPERTY, &length) != NULL,
-                                       get(node, BRIDGE_PROPERTY_IOREQ, &length) != NULL, property, diagnosis);
+    const bool emulated = get(node, BRIDGE_PROPERTY, &length) != NULL;
+    const bool ioreq = get(node, BRIDGE_PROPERTY_IOREQ, &length) != NULL;
 
     memset(bridge, 0, sizeof(*bridge));
-    if (error == -ENOENT) {
+    if (!emulated && !ioreq) {
         *property = VIRTIO_PCI;
         return read_virtio_pci(node, address_bits, bridge, diagnosis);
     }
-    if (error == 0 && get(node, VIRTIO_PCI, &length) != NULL) {
-        error = refuse_property(diagnosis, *property, "present together with virtio-pci; remove one of them");
+    *property = emulated ? BRIDGE_PROPERTY : BRIDGE_PROPERTY_IOREQ;
+    if (emulated && ioreq) {
+        return refuse_property(diagnosis, *property, "present together with " BRIDGE_PROPERTY_IOREQ
+                                                     ", its other name; remove one of them");
     }
-    if (error == 0) {
-        value = get(node, *property, &length);
-        error = bridge_parse(*property, value, length, node->address_cells, node->size_cells, address_bits, bridge,
-                             diagnosis);
+    if (get(node, VIRTIO_PCI, &length) != NULL || get(node, VIRTIO_PCI_RANGES, &length) != NULL) {
+        return refuse_property(diagnosis, *property, "present together with virtio-pci or its ranges; remove one of them");
     }
-    return error;
+    return read_property(node, *property, address_bits, bridge, diagnosis);
 }
 
 /* reg and, for a bridge, reg-names: up to three windows in any order, or up to two plain ranges. */
@@ -339,7 +330,7 @@ static int read_windows(const struct bridge_node *node, bool pci, struct bridge 
     unsigned int i;
 
     diagnosis->property = "reg";
-    if (bad_cells(node->address_cells, node->size_cells, diagnosis)) {
+    if (bad_cells(node, diagnosis)) {
         return -EINVAL;
     }
     for (i = pci ? 0U : 1U; reg != NULL && i < BRIDGE_WINDOWS; i++) {
@@ -349,8 +340,7 @@ static int read_windows(const struct bridge_node *node, bool pci, struct bridge 
         if (index >= 0 && (uint32_t)index < length / size) {
             const uint8_t *next = reg + (uint32_t)index * size;
 
-            bridge->window[i].base = take_number(&next, node->address_cells);
-            bridge->window[i].size = take_number(&next, node->size_cells);
+            bridge->window[i] = take_window(node, &next);
             found++;
         }
     }
@@ -361,32 +351,31 @@ static int read_windows(const struct bridge_node *node, bool pci, struct bridge 
     return 0;
 }
 
-/* What a child node says besides its windows. -ENOENT is as good as 0. */
+/* What a child node says besides its windows. */
 static int read_options(const struct bridge_node *node, bool pci, struct bridge *bridge,
                         struct bridge_diagnosis *diagnosis)
 {
     static const char one_cell[] = "must be one cell";
     uint32_t irqs[2] = {0, 0};
     uint32_t length = 0;
-    int error = read_cells(node, "xen,irqs", irqs, 2, "must be two cells: the first interrupt and how many", diagnosis);
 
-    if (error == -ENOENT && pci) {
-        error = refuse_property(diagnosis, "xen,irqs", "missing: the first interrupt and how many");
+    if (pci && get(node, "xen,irqs", &length) == NULL) {
+        return refuse_property(diagnosis, "xen,irqs", "missing: the first interrupt and how many");
+    }
+    if (bad_cell_property(node, "xen,irqs", irqs, 2, "must be two cells: the first interrupt and how many",
+                          diagnosis) ||
+        bad_cell_property(node, "xen,backend", &bridge->backend, 1, one_cell, diagnosis) ||
+        bad_cell_property(node, "xen,hold-ms", &bridge->hold_ms, 1, one_cell, diagnosis)) {
+        return -EINVAL;
+    }
+    if (bridge->backend > BACKEND_LAST) {
+        return refuse_property(diagnosis, "xen,backend", "is not the id of a domain");
     }
     bridge->interrupt_first = irqs[0];
     bridge->interrupt_count = irqs[1];
-    if (error != -EINVAL) {
-        error = read_cells(node, "xen,backend", &bridge->backend, 1, one_cell, diagnosis);
-    }
-    if (error != -EINVAL && bridge->backend > BACKEND_LAST) {
-        error = refuse_property(diagnosis, "xen,backend", "is not the id of a domain");
-    }
-    if (error != -EINVAL) {
-        error = read_cells(node, "xen,hold-ms", &bridge->hold_ms, 1, one_cell, diagnosis);
-    }
     bridge->flags = (bridge->hold_ms != 0U ? BRIDGE_FLAG_HOLD : 0U) |
                     (get(node, "xen,grants", &length) != NULL ? BRIDGE_FLAG_GRANTS : 0U);
-    return error;
+    return 0;
 }
 
 int bridge_read_child(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge,
@@ -401,10 +390,10 @@ int bridge_read_child(const struct bridge_node *node, unsigned int address_bits,
     }
     memset(bridge, 0, sizeof(*bridge));
     *property = pci ? BRIDGE_COMPATIBLE : BRIDGE_COMPATIBLE_MMIO;
-    if (read_windows(node, pci, bridge, diagnosis) != 0 || read_options(node, pci, bridge, diagnosis) == -EINVAL) {
+    if (read_windows(node, pci, bridge, diagnosis) != 0 || read_options(node, pci, bridge, diagnosis) != 0) {
         return -EINVAL;
     }
-    return check(bridge, *property, address_bits, diagnosis);
+    return check(bridge, *property, pci, address_bits, diagnosis);
 }
 
 bool bridge_warning(const struct bridge *bridge, const char *property, struct bridge_diagnosis *diagnosis)

@@ -11,6 +11,8 @@
  *   diagnosis.c  one wording for one fault, whoever reports it
  *   nodes.c      the guest's device tree nodes
  *
+ * device_model.h adds what only a device model computes.
+ *
  * Everything here is freestanding: no allocation, no global state, nothing but mem*, str*, snprintf and libfdt. Every
  * function may be called from any thread; the caller owns all storage and strings are borrowed for as long as the
  * struct that names them is used.
@@ -53,7 +55,6 @@
 #define BRIDGE_SERVICE_SIZE 0x20000ULL
 #define BRIDGE_V2M_SIZE     0x10000ULL
 #define BRIDGE_STATUS_SIZE  0x10000ULL
-#define BRIDGE_V2M_SETSPI   0x40U /* offset that an MSI message is addressed to */
 
 /* Status page: 32-bit little-endian registers, read only. */
 #define BRIDGE_STATUS_MAGIC         0x00U
@@ -125,25 +126,6 @@ struct bridge_diagnosis {
 /* Writes the one wording of the diagnosis, without node name and newline, into text[size]; always terminated. */
 void bridge_diagnosis_format(const struct bridge_diagnosis *diagnosis, char *text, size_t size);
 
-/*
- * Which of its two names a domain's node uses for the property: *property is then BRIDGE_PROPERTY or
- * BRIDGE_PROPERTY_IOREQ. -ENOENT: neither is there, the domain has no bridge, *diagnosis is untouched. -EINVAL: both
- * are there, *diagnosis says so.
- */
-int bridge_choose_property(bool has_emulated, bool has_ioreq, const char **property,
-                           struct bridge_diagnosis *diagnosis);
-
-/*
- * From a property's value to a bridge: reads `length` bytes of big-endian cells, addresses of address_cells and sizes
- * of size_cells (the parent's #address-cells and #size-cells, each 1 or 2), then applies every rule of the binding
- * that needs no knowledge of the guest. address_bits is the width of guest physical addresses (for example 40).
- *
- * -EINVAL: refused, *diagnosis says why, *bridge is unspecified.
- */
-int bridge_parse(const char *property, const void *value, size_t length, unsigned int address_cells,
-                 unsigned int size_cells, unsigned int address_bits, struct bridge *bridge,
-                 struct bridge_diagnosis *diagnosis);
-
 /* A node of a device tree, as whoever has the tree lends it. */
 struct bridge_node {
     const void *node;
@@ -154,8 +136,9 @@ struct bridge_node {
 };
 
 /*
- * The bridge that a domain's node itself declares, under any of its spellings; *property is then the one that is to be named.
- * -ENOENT: none. -EINVAL: refused, *diagnosis says why.
+ * The bridge that a domain's node itself declares, under any of its spellings, after every rule of the binding that needs
+ * no knowledge of the guest. *property is the one that is to be named, and address_bits the width of guest physical
+ * addresses (for example 40). -ENOENT: there is no bridge. -EINVAL: refused, *diagnosis says why, *bridge is unspecified.
  */
 int bridge_read(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge, const char **property,
                 struct bridge_diagnosis *diagnosis);
@@ -207,9 +190,9 @@ struct bridge_layout_range {
     uint64_t size;
 };
 
-/* The layout's ranges, by index from 0, in rising order of address; false when there is none of that index. */
-bool bridge_layout_range(const struct bridge_guest_layout *layout, unsigned int index,
-                         struct bridge_layout_range *range);
+/* The layout's ranges one after the other, in rising order of address. *cursor is 0 at first; false at the end. */
+bool bridge_layout_next(const struct bridge_guest_layout *layout, unsigned int *cursor,
+                        struct bridge_layout_range *range);
 
 /* Checks against every range and interrupt of the layout. -EEXIST as above. Guest RAM is not part of it. */
 int bridge_check_layout(const struct bridge *bridge, const char *property, const struct bridge_guest_layout *layout,
@@ -282,39 +265,6 @@ static inline uint32_t bridge_msi_first(const struct bridge *bridge)
 static inline uint32_t bridge_msi_count(const struct bridge *bridge)
 {
     return bridge->interrupt_count - BRIDGE_INTX_COUNT;
-}
-
-/* Whether (address, data) is an MSI message that the bridge's v2m frame would take; data is then the interrupt id. */
-static inline bool bridge_msi_valid(const struct bridge *bridge, uint64_t address, uint32_t data)
-{
-    return address == bridge_v2m_base(bridge) + BRIDGE_V2M_SETSPI &&
-           data - bridge_msi_first(bridge) < bridge_msi_count(bridge);
-}
-
-/* An address in configuration space, as ECAM spells it (PCIe 6.0, 7.2.2). */
-struct bridge_ecam_address {
-    uint8_t bus;
-    uint8_t device;           /* 0..31 */
-    uint8_t function;         /* 0..7 */
-    uint16_t register_offset; /* 0..4095 */
-};
-
-static inline struct bridge_ecam_address bridge_ecam_decode(uint64_t offset)
-{
-    const struct bridge_ecam_address address = {
-        .bus = (uint8_t)(offset >> 20),
-        .device = (uint8_t)((offset >> 15) & 0x1f),
-        .function = (uint8_t)((offset >> 12) & 0x7),
-        .register_offset = (uint16_t)(offset & 0xfff),
-    };
-
-    return address;
-}
-
-static inline uint64_t bridge_ecam_encode(struct bridge_ecam_address address)
-{
-    return ((uint64_t)address.bus << 20) | ((uint64_t)(address.device & 0x1fU) << 15) |
-           ((uint64_t)(address.function & 0x7U) << 12) | (address.register_offset & 0xfffU);
 }
 
 /* Interrupt id of a function's pin (1 = INTA .. 4 = INTD) on the root bus, swizzled (PCIe 6.0, 2.2.8.1, table 2-21). */

@@ -18,12 +18,10 @@
 #define VPL011    0x10U
 #define VPCI      0x20U
 
-struct layout_range {
+static const struct {
     unsigned int presence;
     struct bridge_layout_range range;
-};
-
-static const struct layout_range layout_ranges[] = {
+} layout_ranges[] = {
     {TOOLSTACK, {"virtio-mmio", GUEST_VIRTIO_MMIO_BASE, GUEST_VIRTIO_MMIO_SIZE}},
     {GICV2, {"the vGIC's distributor", GUEST_GICD_BASE, GUEST_GICD_SIZE}},
     {GICV2, {"the vGIC's CPU interface", GUEST_GICC_BASE, GUEST_GICC_SIZE}},
@@ -48,20 +46,15 @@ static unsigned int presence_of(const struct bridge_guest_layout *layout)
     return presence;
 }
 
-bool bridge_layout_range(const struct bridge_guest_layout *layout, unsigned int index,
-                         struct bridge_layout_range *range)
+bool bridge_layout_next(const struct bridge_guest_layout *layout, unsigned int *cursor,
+                        struct bridge_layout_range *range)
 {
-    const unsigned int presence = presence_of(layout);
-    unsigned int found = 0;
-    unsigned int i;
+    while (*cursor < sizeof(layout_ranges) / sizeof(layout_ranges[0])) {
+        const unsigned int i = (*cursor)++;
 
-    for (i = 0; i < sizeof(layout_ranges) / sizeof(layout_ranges[0]); i++) {
-        if ((layout_ranges[i].presence & presence) != 0U) {
-            if (found == index) {
-                *range = layout_ranges[i].range;
-                return true;
-            }
-            found++;
+        if ((layout_ranges[i].presence & presence_of(layout)) != 0U) {
+            *range = layout_ranges[i].range;
+            return true;
         }
     }
     return false;
@@ -114,8 +107,8 @@ int bridge_check_interrupts(const struct bridge *bridge, const char *property, c
 {
     const uint64_t last = (uint64_t)bridge->interrupt_first + bridge->interrupt_count - 1U;
 
-    if (count == 0U || bridge->interrupt_count == 0U || !overlaps(bridge->interrupt_first, last, first, (uint64_t)first + count - 1U, property, name,
-                                 diagnosis)) {
+    if (count == 0U || bridge->interrupt_count == 0U ||
+        !overlaps(bridge->interrupt_first, last, first, (uint64_t)first + count - 1U, property, name, diagnosis)) {
         return 0;
     }
     diagnosis->kind = BRIDGE_DIAGNOSIS_INTERRUPTS;
@@ -143,10 +136,10 @@ int bridge_check_layout(const struct bridge *bridge, const char *property, const
 {
     const unsigned int presence = presence_of(layout);
     struct bridge_layout_range range;
-    unsigned int i;
+    unsigned int cursor = 0;
     int error = 0;
 
-    for (i = 0; error == 0 && bridge_layout_range(layout, i, &range); i++) {
+    while (error == 0 && bridge_layout_next(layout, &cursor, &range)) {
         error = bridge_check_range(bridge, property, range.name, range.base, range.size, diagnosis);
     }
     if (error == 0 && (presence & VPL011) != 0U) {

@@ -55,7 +55,7 @@ struct bridge_dm_op_ready {
     uint32_t pad;
 };
 
-#define BRIDGE_DOORBELLS 64U /* a bridge has at most so many bound at once */
+#define BRIDGE_DOORBELLS 256U /* a domain has at most so many bound at once */
 
 /*
  * Bind: from now on a guest's write of exactly `size` bytes to `address` sets the event channel pending and is done: no
@@ -63,7 +63,7 @@ struct bridge_dm_op_ready {
  * the server destroyed. Binding again what is bound (by a device model that was restarted) gives the same port.
  * -EINVAL: size not 1, 2 or 4, or address not a multiple of it. -ENXIO: not inside the bridge's windows. -EPERM: not inside
  * a memory range of the caller's server. -EEXIST: bound by another server, or in another size. -ENOSPC: BRIDGE_DOORBELLS are bound.
- * Unbind: -ENOENT: not bound by the server.
+ * Unbind: -ENOENT: the server has bound none that contains the address.
  */
 struct bridge_dm_op_doorbell {
     uint32_t index;   /* IN */

@@ -193,8 +193,9 @@ static bool read_enhanced(const struct host_tree_walk *walk)
 static void read_layout(const struct host *host, struct domain *domain, struct report *report)
 {
     struct bridge_layout_range range;
+    unsigned int cursor = 0;
 
-    for (unsigned int i = 0; bridge_layout_range(&domain->layout, i, &range); i++) {
+    while (bridge_layout_next(&domain->layout, &cursor, &range)) {
         add_range(domain, report, DOMAIN_LAYOUT, range.name, range.base, range.size);
     }
     if (!domain->layout.direct_mapped) {

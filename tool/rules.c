@@ -15,8 +15,7 @@ static void report_diagnosis(struct report *report, enum report_level level, con
 }
 
 /* The properties of a domain's node that make a bridge. */
-#define NAME_RANGES 3u
-#define NAMES       4u
+#define NAMES 4u
 static const char *const names[NAMES] = {BRIDGE_PROPERTY, BRIDGE_PROPERTY_IOREQ, "virtio-pci", "virtio-pci-ranges"};
 
 /* How often a node has each of them. */
@@ -132,10 +131,6 @@ void rules_read_bridge(const struct host_tree_walk *walk, struct domain *domain,
         return;
     }
     (void)add_bridge(walk, domain, address_bits, bridge_read);
-    if (count.of[0] + count.of[1] != 0 && count.of[NAME_RANGES] != 0 && count.of[NAME_RANGES - 1] == 0) {
-        report_write(walk->tree->report, REPORT_WARNING, walk->path, "%s: not read beside %s; remove one of them",
-                     names[NAME_RANGES], names[count.of[0] != 0 ? 0 : 1]);
-    }
 }
 
 /* A node that Xen passes over, although its compatible was meant to be one of ours. */

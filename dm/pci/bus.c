@@ -4,6 +4,8 @@
  */
 #include "bus.h"
 
+#include "device_model.h"
+
 #include <errno.h>
 
 void pci_bus_init(struct pci_bus *bus, struct platform *platform)

@@ -10,6 +10,7 @@
 #include "function.h"
 
 #include "bus.h"
+#include "device_model.h"
 
 #define ENTRY_WORDS ((unsigned int)(PCI_MSIX_ENTRY_SIZE / 4))
 #define WORD_LOW    (PCI_MSIX_ENTRY_LOWER_ADDR / 4)

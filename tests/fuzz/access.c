@@ -71,7 +71,7 @@ static void access_window(struct input *input)
         .valid = 1, .write = how & 1, .size = (how >> 1) & 3, .sign = (how >> 3) & 1, .reg = how >> 4
     };
     const uint64_t mask = ~0ull >> (64 - (8u << dabt.size));
-    const bool inside = ioreq_pci_find(machine.pci, gpa) != NULL;
+    const bool inside = ioreq_pci_find(&machine.guest, gpa) != NULL;
     enum instr_decode_state state = INSTR_VALID;
     struct result result;
 
@@ -122,7 +122,7 @@ static void raw_operation(struct input *input)
 static void check_invariants(void)
 {
     const struct domain *d = &machine.guest;
-    unsigned int i, j, bells = 0, servers = 0;
+    unsigned int i, j, servers = 0;
 
     ASSERT(d->pause_count == (machine.pci->held != NULL));
     ASSERT(machine.pci->held == NULL || machine.pci->held->state == IOREQ_PCI_WAITING);
@@ -130,33 +130,33 @@ static void check_invariants(void)
     for (i = 0; i < BRIDGES; i++) {
         const struct ioreq_pci_bridge *b = &machine.pci->bridge[i];
 
-        ASSERT(b->nr_doorbells <= BRIDGE_DOORBELLS);
         ASSERT(b->state != IOREQ_PCI_READY || d->ioreq_server.server[b->server] != NULL);
-        for (j = 0; j < b->nr_doorbells; j++) {
-            const struct ioreq_pci_doorbell *bell = &b->doorbell[j];
-            const struct ioreq_server *s = d->ioreq_server.server[bell->server];
-
-            ASSERT(j == 0 || b->doorbell[j - 1].address < bell->address);
-            ASSERT(ioreq_pci_find(machine.pci, bell->address) == b);
-            ASSERT(!bridge_service_contains(&b->bridge, bell->address));
-            ASSERT(s != NULL && rangeset_contains_range(s->range[XEN_DMOP_IO_RANGE_MEMORY], bell->address,
-                                                        bell->address + bell->size - 1));
-            ASSERT(d->evtchn[bell->port].state != ECS_FREE);
-        }
-        bells += b->nr_doorbells;
         for (j = 0; j < bridge_buses(&b->bridge) << 8; j++) {
-            if (b->owner[j] != 0) {
-                const struct ioreq_server *s = d->ioreq_server.server[b->owner[j] - 1];
-                const uint64_t sbdf = i << 16 | j;
+            const uint64_t sbdf = i << 16 | j;
+
+            if (machine.pci->owner[sbdf] != 0) {
+                const struct ioreq_server *s = d->ioreq_server.server[machine.pci->owner[sbdf] - 1];
 
                 ASSERT(s != NULL && rangeset_contains_range(s->range[XEN_DMOP_IO_RANGE_PCI], sbdf, sbdf));
             }
         }
     }
+    ASSERT(machine.pci->nr_doorbells <= BRIDGE_DOORBELLS);
+    for (j = 0; j < machine.pci->nr_doorbells; j++) {
+        const struct ioreq_pci_doorbell *bell = &machine.pci->doorbell[j];
+        const struct ioreq_pci_bridge *b = ioreq_pci_find(d, bell->address);
+        const struct ioreq_server *s = d->ioreq_server.server[bell->server];
+
+        ASSERT(j == 0 || bell[-1].address < bell->address);
+        ASSERT(b != NULL && !bridge_service_contains(&b->bridge, bell->address));
+        ASSERT(s != NULL && rangeset_contains_range(s->range[XEN_DMOP_IO_RANGE_MEMORY], bell->address,
+                                                    bell->address + bell->size - 1));
+        ASSERT(d->evtchn[bell->port].state != ECS_FREE);
+    }
     for (i = 0; i < MAX_NR_IOREQ_SERVERS; i++) {
         servers += d->ioreq_server.server[i] != NULL;
     }
-    ASSERT(events_in_use(d) == bells + servers * d->max_vcpus);
+    ASSERT(events_in_use(d) == machine.pci->nr_doorbells + servers * d->max_vcpus);
 }
 
 static void one_operation(struct input *input)

@@ -3,6 +3,7 @@
 #ifndef GUEST_CONFIG_H
 #define GUEST_CONFIG_H
 
+#include "device_model.h"
 #include "tree.h"
 
 #define FUNCTIONS_MAX 64u

@@ -2,6 +2,7 @@
 /* See status.h; docs/guest-view.md is what is tested. */
 #include "status.h"
 
+#include "device_model.h"
 #include "mmu.h"
 #include "region.h"
 #include "tap.h"

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "device_model.h"
 #include "driver.h"
 #include "faults.h"
 #include "virtio/pci.h"

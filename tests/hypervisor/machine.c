@@ -36,7 +36,6 @@ static void make_bridge(struct ioreq_pci_bridge *b, unsigned int index, uint32_t
         b->bridge.memory.size = 0x1000;
         b->bridge.prefetch = (struct bridge_window){b->bridge.memory.base + 0x10000, 0x3000};
     }
-    b->owner = xzalloc_array(uint8_t, bridge_buses(&b->bridge) << 8);
 }
 
 void machine_start(struct machine *m, unsigned int bridges, uint32_t flags, unsigned int buses)
@@ -54,7 +53,9 @@ void machine_start(struct machine *m, unsigned int bridges, uint32_t flags, unsi
     m->pci->nr_bridges = bridges;
     for (i = 0; i < bridges; i++) {
         make_bridge(&m->pci->bridge[i], i, flags, buses);
+        m->pci->nr_owners = (i << 16) + (bridge_buses(&m->pci->bridge[i].bridge) << 8);
     }
+    m->pci->owner = xzalloc_array(uint8_t, m->pci->nr_owners);
     m->pci->nr_banks = MACHINE_BANKS;
     m->pci->bank[0] = (struct bridge_dm_op_ram){0xc0000000, 0x20000000};
     m->pci->bank[1] = (struct bridge_dm_op_ram){0x200000000, 0x40000000};
@@ -81,17 +82,14 @@ void machine_kill_guest(struct machine *m)
 void machine_stop(struct machine *m)
 {
     const struct ioreq_pci *pci = m->pci;
-    unsigned int bells = 0, servers = 0, i;
+    unsigned int servers = 0, i;
 
     machine_be(m, &m->dom0);
     if (!m->guest.is_dying) {
-        for (i = 0; i < pci->nr_bridges; i++) {
-            bells += pci->bridge[i].nr_doorbells;
-        }
         for (i = 0; i < MAX_NR_IOREQ_SERVERS; i++) {
             servers += m->guest.ioreq_server.server[i] != NULL;
         }
-        hypervisor_assert(events_in_use(&m->guest) == bells + servers * m->guest.max_vcpus, "event channels leak",
+        hypervisor_assert(events_in_use(&m->guest) == pci->nr_doorbells + servers * m->guest.max_vcpus, "event channels leak",
                           __FILE__, __LINE__);
         hypervisor_assert(m->guest.pause_count == (pci->held != NULL), "pauses do not match", __FILE__, __LINE__);
         machine_kill_guest(m);

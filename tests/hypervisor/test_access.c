@@ -81,7 +81,7 @@ static void service_area_every_size_and_offset(void **state)
     (void)state;
     assert_int_equal(machine_ready(&machine, 1, id, 1), 0);
     for (offset = 0; offset < 0x40; offset++) {
-        for (i = 0; i < ARRAY_SIZE(sizes) && offset % 8 + sizes[i] <= 8; i++) {
+        for (i = 0; i < ARRAY_SIZE(sizes); i++) {
             uint64_t expected = 0;
 
             for (byte = 0; byte < sizes[i]; byte++) {
@@ -98,8 +98,6 @@ static void service_area_every_size_and_offset(void **state)
     }
     assert_read(bridge_v2m_base(b) + 0xfcc, 4, 0); /* MSI_IIDR, which drivers read first */
     assert_read(base, 4, BRIDGE_STATUS_MAGIC_VALUE);
-    /* Unaligned, over the end of a doubleword: what is in the next one reads as zero. */
-    assert_read(base + 6, 4, BRIDGE_STATUS_VERSION_VALUE >> 16);
 }
 
 static void service_area_is_signed_when_asked_so(void **state)
@@ -262,7 +260,7 @@ static void cache_maintenance_is_ignored(void **state)
             assert_int_equal(machine_bind(&machine, 0, id, b->memory.base, 1, NULL), 0);
         }
     }
-    assert_int_equal(event_pending(&machine.guest, machine.pci->bridge[0].doorbell[0].port), 0);
+    assert_int_equal(event_pending(&machine.guest, machine.pci->doorbell[0].port), 0);
 }
 
 static void a_vcpu_with_a_request_gets_no_second_one(void **state)

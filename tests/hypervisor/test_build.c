@@ -18,7 +18,7 @@ static int begin(void **state)
     memset(&domain, 0, sizeof(domain));
     domain.domain_id = 1;
     info = (struct kernel_info){
-        .d = &domain, .fdt = tree, .phandle_gic = 65000, .phandle_last = 65000,
+        .d = &domain, .fdt = tree, .phandle_gic = 65000,
         .mem = {1, {{0x40000000, 0x20000000}}},
     };
     return 0;
@@ -83,6 +83,27 @@ static uint32_t cell_of(const char *path, const char *name, unsigned int index)
     return fdt32_to_cpu(cells[index]);
 }
 
+/* A partial tree with these as its highest phandle and PCI domain. */
+static void use_partial_tree(uint32_t phandle, uint32_t pci_domain)
+{
+    uint8_t partial[1024];
+
+    assert_int_equal(fdt_create(partial, sizeof(partial)), 0);
+    assert_int_equal(fdt_finish_reservemap(partial), 0);
+    assert_int_equal(fdt_begin_node(partial, ""), 0);
+    assert_int_equal(fdt_begin_node(partial, "passthrough"), 0);
+    assert_int_equal(fdt_property_u32(partial, "phandle", phandle), 0);
+    assert_int_equal(fdt_property_u32(partial, "linux,pci-domain", pci_domain), 0);
+    assert_int_equal(fdt_begin_node(partial, "inner"), 0);
+    assert_int_equal(fdt_property_u32(partial, "linux,phandle", 9), 0);
+    assert_int_equal(fdt_property_u64(partial, "linux,pci-domain", 99), 0); /* not a number of one cell */
+    assert_int_equal(fdt_end_node(partial), 0);
+    assert_int_equal(fdt_end_node(partial), 0);
+    assert_int_equal(fdt_end_node(partial), 0);
+    assert_int_equal(fdt_finish(partial), 0);
+    assert_int_equal(ioreq_pci_partial_tree(partial), 0);
+}
+
 static void without_a_bridge(void **state)
 {
     struct meminfo regions = {1, {{0x10000000, 0x1000000}}};
@@ -91,9 +112,8 @@ static void without_a_bridge(void **state)
     assert_int_equal(ioreq_pci_check_node(device_tree_domain, &config, 0), 0);
     assert_int_equal(ioreq_pci_init(&domain, &info), 0);
     assert_null(domain.arch.ioreq_pci);
-    assert_int_equal(ioreq_pci_fdt_size(&domain), 0);
     assert_int_equal(write_nodes(sizeof(tree)), 0);
-    assert_int_equal(ioreq_pci_trim_ext_regions(&domain, &regions, NULL), 0);
+    ioreq_pci_trim_ext_regions(&domain, &regions);
     assert_int_equal(regions.nr_banks, 1);
 }
 
@@ -114,11 +134,9 @@ static void what_it_is_given(void **state)
     assert_int_equal(pci->bridge[0].bridge.flags, BRIDGE_FLAG_HOLD);
     assert_int_equal(pci->bridge[1].bridge.backend, 5);
     assert_int_equal(pci->bridge[2].bridge.ecam.size, 0);
-    assert_int_equal(pci->bridge[0].owner[16 * 256 - 1], 0);
-    assert_int_equal(ioreq_pci_fdt_size(&domain), 3 * BRIDGE_FDT_SIZE);
-    assert_true(ioreq_pci_fdt_size(&domain) < sizeof(tree));
-    info.pci_domain_next = 7;
-    assert_int_equal(write_nodes((int)ioreq_pci_fdt_size(&domain) + 256), 0);
+    assert_int_equal(pci->owner[16 * 256 - 1], 0);
+    use_partial_tree(65000, 6);
+    assert_int_equal(write_nodes(IOREQ_PCI_FDT_SIZE + 256), 0);
     assert_true(fdt_path_offset(tree, "/v2m@24fe0000") > 0);
     assert_true(fdt_path_offset(tree, "/v2m@28fe0000") < 0); /* no vectors */
     assert_int_equal(cell_of("/pcie@10000000", "linux,pci-domain", 0), 7);
@@ -146,7 +164,7 @@ static void without_memory(void **state)
 
     (void)state;
     ask();
-    for (n = 0; n < 4; n++) {
+    for (n = 0; n < 2; n++) {
         faults.allocation = n;
         assert_int_equal(ioreq_pci_init(&domain, &info), -ENOMEM);
         ioreq_pci_destroy(&domain);
@@ -229,83 +247,58 @@ static void an_interrupt_of_another_device(void **state)
     assert_in_the_way("44-63 overlaps an interrupt of another device 63-63");
 }
 
-static void partial_tree(void **state)
+static void phandles_and_domains_of_the_partial_tree(void **state)
 {
-    uint8_t partial[1024];
+    uint8_t broken[256];
     int length;
-
-    (void)state;
-    assert_int_equal(fdt_create(partial, sizeof(partial)), 0);
-    assert_int_equal(fdt_finish_reservemap(partial), 0);
-    assert_int_equal(fdt_begin_node(partial, ""), 0);
-    assert_int_equal(fdt_begin_node(partial, "passthrough"), 0);
-    assert_int_equal(fdt_property_u32(partial, "phandle", 65007), 0);
-    assert_int_equal(fdt_property_u32(partial, "linux,pci-domain", 3), 0);
-    assert_int_equal(fdt_begin_node(partial, "inner"), 0);
-    assert_int_equal(fdt_property_u32(partial, "linux,phandle", 9), 0);
-    assert_int_equal(fdt_property_u64(partial, "linux,pci-domain", 99), 0); /* not a number of one cell */
-    assert_int_equal(fdt_end_node(partial), 0);
-    assert_int_equal(fdt_end_node(partial), 0);
-    assert_int_equal(fdt_end_node(partial), 0);
-    assert_int_equal(fdt_finish(partial), 0);
-    assert_int_equal(ioreq_pci_partial_tree(&info, partial), 0);
-    assert_int_equal(info.phandle_last, 65007);
-    assert_int_equal(info.pci_domain_next, 4);
-    /* A token that is none. */
-    length = (int)fdt_off_dt_struct(partial);
-    memset(partial + length + 8, 0xff, 4);
-    assert_true(ioreq_pci_partial_tree(&info, partial) < 0);
-}
-
-static struct meminfo collected;
-
-static int collect(unsigned long s, unsigned long e, void *regions)
-{
-    struct meminfo *info_of = regions;
-
-    info_of->bank[info_of->nr_banks++] = (struct membank){s, e - s + 1};
-    return 0;
-}
-
-static int refuse_region(unsigned long s, unsigned long e, void *regions)
-{
-    (void)s;
-    (void)e;
-    (void)regions;
-    return -ENOSPC;
-}
-
-static void windows_are_no_extended_regions(void **state)
-{
-    int n;
 
     (void)state;
     ask();
     assert_int_equal(ioreq_pci_init(&domain, &info), 0);
-    collected = (struct meminfo){2, {{0xf000000, 0x20000000}, {0x100000000, 0x80000000}}};
-    assert_int_equal(ioreq_pci_trim_ext_regions(&domain, &collected, collect), 0);
-    assert_int_equal(collected.nr_banks, 6);
-    assert_int_equal(collected.bank[0].start, 0xf000000);
-    assert_int_equal(collected.bank[0].size, 0x1000000);
-    assert_int_equal(collected.bank[1].start, 0x11000000);
-    assert_int_equal(collected.bank[1].size, 0x7000000);
-    assert_int_equal(collected.bank[2].start, 0x18100000);
-    assert_int_equal(collected.bank[2].size, 0xaf00000);
-    assert_int_equal(collected.bank[3].start, 0x25000000);
-    assert_int_equal(collected.bank[3].size, 0x3000000);
-    assert_int_equal(collected.bank[4].start, 0x29000000);
-    assert_int_equal(collected.bank[4].size, 0x6000000);
-    assert_int_equal(collected.bank[5].start, 0x140000000);
-    assert_int_equal(collected.bank[5].size, 0x40000000);
-    for (n = 0; n < 9; n++) { /* every step may fail */
-        collected = (struct meminfo){2, {{0xf000000, 0x20000000}, {0x100000000, 0x80000000}}};
-        faults.rangeset = n;
-        assert_int_equal(ioreq_pci_trim_ext_regions(&domain, &collected, collect), -ENOMEM);
-        assert_int_equal(faults.rangeset, -1);
-        assert_int_equal(collected.nr_banks, n == 0 ? 2 : 0);
-    }
-    collected = (struct meminfo){1, {{0xf000000, 0x20000000}}};
-    assert_int_equal(ioreq_pci_trim_ext_regions(&domain, &collected, refuse_region), -ENOSPC);
+    use_partial_tree(65007, 3);
+    assert_int_equal(write_nodes(IOREQ_PCI_FDT_SIZE + 256), 0);
+    assert_true(cell_of("/v2m@24fe0000", "phandle", 0) > 65007);
+    assert_int_equal(cell_of("/pcie@10000000", "linux,pci-domain", 0), 4);
+    /* A token that is none. */
+    assert_int_equal(fdt_create_empty_tree(broken, sizeof(broken)), 0);
+    length = (int)fdt_off_dt_struct(broken);
+    memset(broken + length + 8, 0xff, 4);
+    assert_true(ioreq_pci_partial_tree(broken) < 0);
+}
+
+static void assert_region(const struct meminfo *regions, unsigned int index, uint64_t start, uint64_t size)
+{
+    assert_true(index < regions->nr_banks);
+    assert_int_equal(regions->bank[index].start, start);
+    assert_int_equal(regions->bank[index].size, size);
+}
+
+/* The windows: 10000000+1000000, 23000000+2000000, 100000000+40000000, 18000000+100000, 28000000+1000000, 30000000+1000. */
+static void windows_are_no_extended_regions(void **state)
+{
+    struct meminfo regions = {6, {
+        {0xf000000, 0x8000000},    /* a window in it, most is above */
+        {0x21000000, 0x2800000},   /* a window begins in it */
+        {0x24800000, 0x1000000},   /* a window ends in it */
+        {0x100000000, 0x40000000}, /* is a window */
+        {0x30000800, 0x200},       /* is in a window */
+        {0x140000000, 0x10000000}, /* comes right after one */
+    }};
+
+    (void)state;
+    ask();
+    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    ioreq_pci_trim_ext_regions(&domain, &regions);
+    assert_int_equal(regions.nr_banks, 4);
+    assert_region(&regions, 0, 0x11000000, 0x6000000);
+    assert_region(&regions, 1, 0x21000000, 0x2000000);
+    assert_region(&regions, 2, 0x25000000, 0x800000);
+    assert_region(&regions, 3, 0x140000000, 0x10000000);
+    /* Two windows in one region: the largest piece is what is left of it. */
+    regions = (struct meminfo){1, {{0x22000000, 0x7000000}}};
+    ioreq_pci_trim_ext_regions(&domain, &regions);
+    assert_int_equal(regions.nr_banks, 1);
+    assert_region(&regions, 0, 0x25000000, 0x3000000);
 }
 
 #define TEST_BUILD(function) cmocka_unit_test_setup_teardown(function, begin, end)
@@ -324,7 +317,7 @@ int main(void)
         TEST_BUILD(memory_in_the_third_window),
         TEST_BUILD(memory_beside_the_windows),
         TEST_BUILD(an_interrupt_of_another_device),
-        TEST_BUILD(partial_tree),
+        TEST_BUILD(phandles_and_domains_of_the_partial_tree),
         TEST_BUILD(windows_are_no_extended_regions),
     };
 

@@ -164,8 +164,8 @@ static void other_types_of_range_are_not_functions(void **state)
     assert_int_equal(server_unmap(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, 0x08, 0x08), 0);
     machine.guest.arch.ioreq_pci = pci;
     /* What is not there is given back without harm: a rangeset may hold what was claimed elsewhere. */
-    ioreq_pci_unclaim(&machine.guest, (ioservid_t)id, XEN_DMOP_IO_RANGE_PCI, 0x00200, 0x00200);
-    ioreq_pci_unclaim(&machine.guest, (ioservid_t)(id + 1), XEN_DMOP_IO_RANGE_PCI, 0x08, 0x08);
+    ioreq_pci_unmap(&machine.guest, (ioservid_t)id, XEN_DMOP_IO_RANGE_PCI, 0x00200, 0x00200);
+    ioreq_pci_unmap(&machine.guest, (ioservid_t)(id + 1), XEN_DMOP_IO_RANGE_PCI, 0x08, 0x08);
     assert_owner(0x08, id);
 }
 

@@ -9,7 +9,7 @@ static uint64_t memory(unsigned int offset)
 
 static unsigned int bells(void)
 {
-    return machine.pci->bridge[0].nr_doorbells;
+    return machine.pci->nr_doorbells;
 }
 
 static void a_write_rings_and_does_not_wait(void **state)

@@ -51,7 +51,7 @@ static void given_up_after_the_hold_time(void **state)
     machine_answer(&machine, 0);
     assert_background(gpa);
     assert_int_equal(machine_status(&machine, 0, BRIDGE_STATUS_STATE), 0);
-    assert_int_equal(machine.pci->bridge[0].nr_doorbells, 0);
+    assert_int_equal(machine.pci->nr_doorbells, 0);
     pass(2 * HOLD);
     assert_int_equal(console.lines, 1);
 }

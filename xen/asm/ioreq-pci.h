@@ -48,21 +48,15 @@ int ioreq_pci_check_node(const struct dt_device_node *node,
                          struct xen_domctl_createdomain *config,
                          unsigned int flags);
 int ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo);
-int ioreq_pci_partial_tree(struct kernel_info *kinfo, const void *fdt);
+int ioreq_pci_partial_tree(const void *fdt);
 int ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo);
 
 /* Bytes of device tree that ioreq_pci_make_nodes() may write. */
-unsigned int ioreq_pci_fdt_size(const struct domain *d);
+#define IOREQ_PCI_FDT_SIZE (IS_ENABLED(CONFIG_IOREQ_PCI) ? 8192 : 0)
 
-/*
- * Take the windows out of what would become the extended regions. @add puts a
- * range into @ext_regions, or drops it when too little of it is left.
- */
-typedef int ioreq_pci_add_region_t(unsigned long s, unsigned long e,
-                                   void *ext_regions);
-int ioreq_pci_trim_ext_regions(const struct domain *d,
-                               struct meminfo *ext_regions,
-                               ioreq_pci_add_region_t *add);
+/* Takes the windows out of what will become the extended regions. */
+void ioreq_pci_trim_ext_regions(const struct domain *d,
+                                struct meminfo *ext_regions);
 
 #endif /* __ASM_ARM_IOREQ_PCI_H__ */
 

@@ -10,7 +10,6 @@
 #include <xen/device_tree.h>
 #include <xen/init.h>
 #include <xen/libfdt/libfdt.h>
-#include <xen/rangeset.h>
 #include <xen/sched.h>
 
 #include <asm/gic.h>
@@ -29,6 +28,10 @@ struct binding {
 /* Read before the domain is created, used up while it is constructed. */
 static struct binding __initdata bindings[IOREQ_PCI_BRIDGES];
 static unsigned int __initdata nr_bindings;
+
+/* The highest phandle, and the PCI domains, that it uses so far. */
+static uint32_t __initdata phandle_last;
+static uint32_t __initdata pci_domain_next;
 
 static void __init report(const char *level, const char *path,
                           const struct bridge_diagnosis *diagnosis)
@@ -183,6 +186,9 @@ int __init ioreq_pci_check_node(const struct dt_device_node *node,
     int rc;
 
     nr_bindings = 0;
+    phandle_last = 0;
+    pci_domain_next = 0;
+
     rc = read_binding(node, false, &diagnosis);
 
     for ( child = node->child; !rc && child; child = child->sibling )
@@ -209,9 +215,12 @@ int __init ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo)
     if ( !pci )
         return -ENOMEM;
 
-    /* From here on domain destruction frees what there is. */
-    ioreq_pci_init_run_time(d, pci);
-    d->arch.ioreq_pci = pci;
+    pci->nr_bridges = nr_bindings;
+    for ( i = 0; i < nr_bindings; i++ )
+    {
+        pci->bridge[i].bridge = bindings[i].bridge;
+        pci->nr_owners = (i << 16) + (bridge_buses(&bindings[i].bridge) << 8);
+    }
 
     pci->nr_banks = kinfo->mem.nr_banks;
     for ( i = 0; i < pci->nr_banks; i++ )
@@ -220,22 +229,16 @@ int __init ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo)
         pci->bank[i].size = kinfo->mem.bank[i].size;
     }
 
-    for ( i = 0; i < nr_bindings; i++ )
-    {
-        struct ioreq_pci_bridge *b = &pci->bridge[i];
+    /* From here on domain destruction frees what there is. */
+    ioreq_pci_init_run_time(d, pci);
+    d->arch.ioreq_pci = pci;
 
-        b->bridge = bindings[i].bridge;
-        b->owner = xzalloc_array(uint8_t, bridge_buses(&b->bridge) << 8);
-        if ( !b->owner )
-            return -ENOMEM;
+    pci->owner = xzalloc_array(uint8_t, pci->nr_owners);
 
-        pci->nr_bridges++;
-    }
-
-    return 0;
+    return pci->owner ? 0 : -ENOMEM;
 }
 
-int __init ioreq_pci_partial_tree(struct kernel_info *kinfo, const void *fdt)
+int __init ioreq_pci_partial_tree(const void *fdt)
 {
     int node, length;
 
@@ -244,11 +247,9 @@ int __init ioreq_pci_partial_tree(struct kernel_info *kinfo, const void *fdt)
         const fdt32_t *cell = fdt_getprop(fdt, node, "linux,pci-domain",
                                           &length);
 
-        kinfo->phandle_last = max(kinfo->phandle_last,
-                                  fdt_get_phandle(fdt, node));
+        phandle_last = max(phandle_last, fdt_get_phandle(fdt, node));
         if ( cell && length == sizeof(*cell) )
-            kinfo->pci_domain_next = max(kinfo->pci_domain_next,
-                                         fdt32_to_cpu(*cell) + 1);
+            pci_domain_next = max(pci_domain_next, fdt32_to_cpu(*cell) + 1);
     }
 
     return node == -FDT_ERR_NOTFOUND ? 0 : node;
@@ -316,18 +317,22 @@ int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
     unsigned int i;
     int rc = 0;
 
+    BUILD_BUG_ON(IOREQ_PCI_FDT_SIZE < IOREQ_PCI_BRIDGES * BRIDGE_FDT_SIZE);
+
+    phandle_last = max(phandle_last, kinfo->phandle_gic);
+
     for ( i = 0; !rc && i < nr_bindings; i++ )
     {
         const struct binding *binding = &bindings[i];
         const struct bridge_fdt_context context = {
             .phandle_gic = kinfo->phandle_gic,
-            .phandle_v2m = kinfo->phandle_last + 1,
-            .phandle_iommu = kinfo->phandle_last + 2,
-            .pci_domain = kinfo->pci_domain_next,
+            .phandle_v2m = phandle_last + 1,
+            .phandle_iommu = phandle_last + 2,
+            .pci_domain = pci_domain_next,
         };
 
-        kinfo->phandle_last += 2;
-        kinfo->pci_domain_next++;
+        phandle_last += 2;
+        pci_domain_next++;
 
         rc = check_domain(d, binding, &diagnosis);
         if ( rc )
@@ -339,52 +344,36 @@ int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
     return rc;
 }
 
-unsigned int __init ioreq_pci_fdt_size(const struct domain *d)
+void __init ioreq_pci_trim_ext_regions(const struct domain *d,
+                                       struct meminfo *ext_regions)
 {
     const struct ioreq_pci *pci = d->arch.ioreq_pci;
+    unsigned int i, j;
 
-    return pci ? pci->nr_bridges * BRIDGE_FDT_SIZE : 0;
-}
-
-int __init ioreq_pci_trim_ext_regions(const struct domain *d,
-                                      struct meminfo *ext_regions,
-                                      ioreq_pci_add_region_t *add)
-{
-    const struct ioreq_pci *pci = d->arch.ioreq_pci;
-    const struct bridge_window *window;
-    struct rangeset *r;
-    unsigned int i;
-    int rc = 0;
-
-    if ( !pci )
-        return 0;
-
-    r = rangeset_new(NULL, NULL, 0);
-    if ( !r )
-        return -ENOMEM;
-
-    for ( i = 0; !rc && i < ext_regions->nr_banks; i++ )
-        rc = rangeset_add_range(r, ext_regions->bank[i].start,
-                                ext_regions->bank[i].start +
-                                ext_regions->bank[i].size - 1);
-
-    for ( i = 0; !rc && i < pci->nr_bridges * BRIDGE_WINDOWS; i++ )
+    for ( i = 0; pci && i < pci->nr_bridges * BRIDGE_WINDOWS; i++ )
     {
-        const struct bridge *bridge = &pci->bridge[i / BRIDGE_WINDOWS].bridge;
+        const struct bridge_window *window =
+            &pci->bridge[i / BRIDGE_WINDOWS].bridge.window[i % BRIDGE_WINDOWS];
+        uint64_t window_end = window->base + window->size;
 
-        window = &bridge->window[i % BRIDGE_WINDOWS];
-        if ( window->size )
-            rc = rangeset_remove_range(r, window->base,
-                                       window->base + window->size - 1);
+        for ( j = ext_regions->nr_banks; j-- > 0; )
+        {
+            struct membank *region = &ext_regions->bank[j];
+            uint64_t end = region->start + region->size;
+            uint64_t below, above;
+
+            if ( window_end <= region->start || window->base >= end )
+                continue;
+
+            /* The larger side stays; a region is best in one piece. */
+            below = max(window->base, region->start) - region->start;
+            above = end - min(window_end, end);
+            region->size = max(below, above);
+            region->start = above > below ? window_end : region->start;
+            if ( !region->size )
+                *region = ext_regions->bank[--ext_regions->nr_banks];
+        }
     }
-
-    ext_regions->nr_banks = 0;
-    if ( !rc )
-        rc = rangeset_report_ranges(r, 0, ~0UL, add, ext_regions);
-
-    rangeset_destroy(r);
-
-    return rc;
 }
 
 /*

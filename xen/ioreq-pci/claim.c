@@ -13,63 +13,53 @@
 
 #include "private.h"
 
-/* Where the function's owner is kept; NULL: there is no such function. */
-static uint8_t *owner_of(struct domain *d, uint64_t sbdf)
+int ioreq_pci_map(struct domain *d, ioservid_t id, uint32_t type,
+                  uint64_t first, uint64_t last)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
-    uint64_t segment = sbdf >> 16;
-    unsigned int bdf = sbdf & 0xffff;
+    struct ioreq_pci_bridge *b;
 
-    if ( !pci || segment >= pci->nr_bridges ||
-         (bdf >> 8) >= bridge_buses(&pci->bridge[segment].bridge) )
-        return NULL;
+    if ( type == XEN_DMOP_IO_RANGE_MEMORY )
+    {
+        b = ioreq_pci_find(d, first);
+        if ( b )
+            ioreq_pci_settle(d, b, id);
+    }
 
-    return &pci->bridge[segment].owner[bdf];
-}
-
-static uint32_t ioreq_pci_sbdf(const struct ioreq_pci *pci,
-                               const struct ioreq_pci_bridge *b,
-                               unsigned int bdf)
-{
-    unsigned int segment = b - pci->bridge;
-
-    return (segment << 16) | bdf;
-}
-
-int ioreq_pci_claim(struct domain *d, ioservid_t id, uint64_t first,
-                    uint64_t last)
-{
-    uint8_t *owner = owner_of(d, first);
+    if ( type != XEN_DMOP_IO_RANGE_PCI )
+        return 0;
 
     /* Functions are claimed one by one: the work of a call stays bounded. */
-    if ( !owner || first != last )
+    if ( !pci || first != last || first >= pci->nr_owners ||
+         ((first >> 8) & 0xff) >=
+         bridge_buses(&pci->bridge[first >> 16].bridge) )
         return -EINVAL;
 
-    if ( *owner )
+    if ( pci->owner[first] )
         return -EEXIST;
 
-    *owner = id + 1;
+    pci->owner[first] = id + 1;
 
     return 0;
 }
 
 struct ioreq_server *ioreq_pci_select(struct domain *d, ioreq_t *p)
 {
-    struct ioreq_pci *pci = d->arch.ioreq_pci;
-    const struct ioreq_pci_bridge *b;
+    const struct ioreq_pci *pci = d->arch.ioreq_pci;
+    const struct ioreq_pci_bridge *b = ioreq_pci_find(d, p->addr);
     struct ioreq_server *s;
-    unsigned int owner, bdf;
-    uint64_t offset;
+    unsigned int segment, owner;
+    uint64_t offset, sbdf;
 
-    b = pci ? ioreq_pci_find(pci, p->addr) : NULL;
     if ( !b || !bridge_window_contains(&b->bridge.ecam, p->addr) )
         return NULL;
 
+    segment = b - pci->bridge;
     offset = p->addr - b->bridge.ecam.base;
-    bdf = offset / BRIDGE_ECAM_FUNCTION;
+    sbdf = (segment << 16) + offset / BRIDGE_ECAM_FUNCTION;
     offset %= BRIDGE_ECAM_FUNCTION;
 
-    owner = ACCESS_ONCE(b->owner[bdf]);
+    owner = ACCESS_ONCE(pci->owner[sbdf]);
     if ( !owner || p->size > BRIDGE_ECAM_FUNCTION - offset )
         return NULL;
 
@@ -78,7 +68,7 @@ struct ioreq_server *ioreq_pci_select(struct domain *d, ioreq_t *p)
         return NULL;
 
     p->type = IOREQ_TYPE_PCI_CONFIG;
-    p->addr = ((uint64_t)ioreq_pci_sbdf(pci, b, bdf) << 32) | offset;
+    p->addr = (sbdf << 32) | offset;
 
     return s;
 }
@@ -97,16 +87,15 @@ int ioreq_pci_check_server(struct domain *d, unsigned int id)
 }
 
 /* Index of the first doorbell that is not below the address. */
-static unsigned int find_doorbell(const struct ioreq_pci_bridge *b,
-                                  paddr_t address)
+static unsigned int find_doorbell(const struct ioreq_pci *pci, paddr_t address)
 {
-    unsigned int low = 0, high = b->nr_doorbells;
+    unsigned int low = 0, high = pci->nr_doorbells;
 
     while ( low < high )
     {
         unsigned int middle = (low + high) / 2;
 
-        if ( b->doorbell[middle].address < address )
+        if ( pci->doorbell[middle].address < address )
             low = middle + 1;
         else
             high = middle;
@@ -115,48 +104,36 @@ static unsigned int find_doorbell(const struct ioreq_pci_bridge *b,
     return low;
 }
 
-bool ioreq_pci_ring(struct domain *d, struct ioreq_pci_bridge *b, paddr_t gpa,
-                    unsigned int size)
+bool ioreq_pci_ring(struct domain *d, paddr_t gpa, unsigned int size)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
-    bool found = false;
+    bool found;
     unsigned int i;
 
-    if ( !ACCESS_ONCE(b->nr_doorbells) )
+    if ( !ACCESS_ONCE(pci->nr_doorbells) )
         return false;
 
-    read_lock(&pci->doorbell_lock);
+    spin_lock(&pci->lock);
 
-    i = find_doorbell(b, gpa);
-    if ( i < b->nr_doorbells && b->doorbell[i].address == gpa &&
-         b->doorbell[i].size == size )
-    {
-        found = true;
-        notify_via_xen_event_channel(d, b->doorbell[i].port);
-    }
+    i = find_doorbell(pci, gpa);
+    found = i < pci->nr_doorbells && pci->doorbell[i].address == gpa &&
+            pci->doorbell[i].size == size;
+    if ( found )
+        notify_via_xen_event_channel(d, pci->doorbell[i].port);
 
-    read_unlock(&pci->doorbell_lock);
+    spin_unlock(&pci->lock);
 
     return found;
 }
 
-static void remove_doorbell(struct domain *d, struct ioreq_pci_bridge *b,
-                            unsigned int i)
-{
-    free_xen_event_channel(d, b->doorbell[i].port);
-    b->nr_doorbells--;
-    memmove(&b->doorbell[i], &b->doorbell[i + 1],
-            (b->nr_doorbells - i) * sizeof(b->doorbell[0]));
-}
-
-static int bind(struct domain *d, struct ioreq_pci_bridge *b,
+static int bind(struct domain *d, struct ioreq_pci *pci,
                 struct bridge_dm_op_doorbell *op)
 {
-    unsigned int i = find_doorbell(b, op->address);
-    struct ioreq_pci_doorbell *bell = &b->doorbell[i];
+    unsigned int i = find_doorbell(pci, op->address);
+    struct ioreq_pci_doorbell *bell = &pci->doorbell[i];
     int port;
 
-    if ( i < b->nr_doorbells && bell->address == op->address )
+    if ( i < pci->nr_doorbells && bell->address == op->address )
     {
         op->port = bell->port;
 
@@ -164,7 +141,7 @@ static int bind(struct domain *d, struct ioreq_pci_bridge *b,
                ? 0 : -EEXIST;
     }
 
-    if ( b->nr_doorbells == BRIDGE_DOORBELLS )
+    if ( pci->nr_doorbells == BRIDGE_DOORBELLS )
         return -ENOSPC;
 
     port = alloc_unbound_xen_event_channel(d, 0, current->domain->domain_id,
@@ -172,20 +149,20 @@ static int bind(struct domain *d, struct ioreq_pci_bridge *b,
     if ( port < 0 )
         return port;
 
-    memmove(bell + 1, bell, (b->nr_doorbells - i) * sizeof(*bell));
+    memmove(bell + 1, bell, (pci->nr_doorbells - i) * sizeof(*bell));
     *bell = (struct ioreq_pci_doorbell){
         .address = op->address,
         .size = op->size,
         .server = op->server,
         .port = port,
     };
-    b->nr_doorbells++;
+    pci->nr_doorbells++;
     op->port = port;
 
     return 0;
 }
 
-int ioreq_pci_bind(struct domain *d, struct ioreq_pci_bridge *b,
+int ioreq_pci_bind(struct domain *d, const struct ioreq_pci_bridge *b,
                    struct bridge_dm_op_doorbell *op)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
@@ -195,99 +172,82 @@ int ioreq_pci_bind(struct domain *d, struct ioreq_pci_bridge *b,
          (op->address & (op->size - 1)) )
         return -EINVAL;
 
-    if ( ioreq_pci_find(pci, op->address) != b ||
+    if ( ioreq_pci_find(d, op->address) != b ||
          bridge_window_contains(&b->bridge.ecam, op->address) ||
          bridge_service_contains(&b->bridge, op->address) )
         return -ENXIO;
 
-    /* Its claim must not go between the check and the binding. */
-    spin_lock_recursive(&d->ioreq_server.lock);
-
     rc = ioreq_pci_check_server(d, op->server);
-    if ( !rc )
-    {
-        struct rangeset *claims =
-            d->ioreq_server.server[op->server]->range[XEN_DMOP_IO_RANGE_MEMORY];
+    if ( rc )
+        return rc;
 
-        if ( !rangeset_contains_range(claims, op->address,
-                                      op->address + op->size - 1) )
-            rc = -EPERM;
-    }
+    if ( !rangeset_contains_range(d->ioreq_server.server[op->server]
+                                      ->range[XEN_DMOP_IO_RANGE_MEMORY],
+                                  op->address, op->address + op->size - 1) )
+        return -EPERM;
 
-    if ( !rc )
-    {
-        write_lock(&pci->doorbell_lock);
-        rc = bind(d, b, op);
-        write_unlock(&pci->doorbell_lock);
-    }
-
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    spin_lock(&pci->lock);
+    rc = bind(d, pci, op);
+    spin_unlock(&pci->lock);
 
     return rc;
 }
 
-int ioreq_pci_unbind(struct domain *d, struct ioreq_pci_bridge *b,
-                     const struct bridge_dm_op_doorbell *op)
+/* Removes the server's doorbells from first to last. False: there is none. */
+static bool remove_doorbells(struct domain *d, ioservid_t id, paddr_t first,
+                             paddr_t last)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
-    unsigned int i;
-    int rc;
+    unsigned int i, kept = 0;
+    bool removed;
 
-    spin_lock_recursive(&d->ioreq_server.lock);
+    spin_lock(&pci->lock);
 
-    rc = ioreq_pci_check_server(d, op->server);
-    if ( !rc )
+    for ( i = 0; i < pci->nr_doorbells; i++ )
     {
-        write_lock(&pci->doorbell_lock);
+        const struct ioreq_pci_doorbell *bell = &pci->doorbell[i];
 
-        i = find_doorbell(b, op->address);
-        if ( i < b->nr_doorbells && b->doorbell[i].address == op->address &&
-             b->doorbell[i].server == op->server )
-            remove_doorbell(d, b, i);
+        if ( bell->server == id && bell->address <= last &&
+             bell->address + bell->size - 1 >= first )
+            free_xen_event_channel(d, bell->port);
         else
-            rc = -ENOENT;
-
-        write_unlock(&pci->doorbell_lock);
+            pci->doorbell[kept++] = *bell;
     }
 
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    removed = kept != pci->nr_doorbells;
+    pci->nr_doorbells = kept;
 
-    return rc;
+    spin_unlock(&pci->lock);
+
+    return removed;
 }
 
-void ioreq_pci_unclaim(struct domain *d, ioservid_t id, uint32_t type,
-                       uint64_t first, uint64_t last)
+int ioreq_pci_unbind(struct domain *d, const struct bridge_dm_op_doorbell *op)
+{
+    int rc = ioreq_pci_check_server(d, op->server);
+
+    if ( rc )
+        return rc;
+
+    return remove_doorbells(d, op->server, op->address, op->address) ? 0
+                                                                     : -ENOENT;
+}
+
+void ioreq_pci_unmap(struct domain *d, ioservid_t id, uint32_t type,
+                     uint64_t first, uint64_t last)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
-    unsigned int i, j;
+    uint64_t i;
 
     if ( !pci )
         return;
 
-    write_lock(&pci->doorbell_lock);
-
-    for ( i = 0; i < pci->nr_bridges; i++ )
-    {
-        struct ioreq_pci_bridge *b = &pci->bridge[i];
-
-        for ( j = 0; type == XEN_DMOP_IO_RANGE_PCI &&
-                     j < bridge_buses(&b->bridge) << 8; j++ )
-            if ( b->owner[j] == id + 1 && ioreq_pci_sbdf(pci, b, j) >= first &&
-                 ioreq_pci_sbdf(pci, b, j) <= last )
-                b->owner[j] = 0;
-
-        for ( j = b->nr_doorbells;
-              type == XEN_DMOP_IO_RANGE_MEMORY && j-- > 0; )
-        {
-            const struct ioreq_pci_doorbell *bell = &b->doorbell[j];
-
-            if ( bell->server == id && bell->address <= last &&
-                 bell->address + bell->size - 1 >= first )
-                remove_doorbell(d, b, j);
-        }
-    }
-
-    write_unlock(&pci->doorbell_lock);
+    if ( type == XEN_DMOP_IO_RANGE_MEMORY )
+        (void)remove_doorbells(d, id, first, last);
+    else if ( type == XEN_DMOP_IO_RANGE_PCI )
+        for ( i = first; i <= last && i < pci->nr_owners; i++ )
+            if ( pci->owner[i] == id + 1 )
+                pci->owner[i] = 0;
 }
 
 void ioreq_pci_server_gone(struct domain *d, ioservid_t id)
@@ -295,8 +255,8 @@ void ioreq_pci_server_gone(struct domain *d, ioservid_t id)
     struct ioreq_pci *pci = d->arch.ioreq_pci;
     unsigned int i;
 
-    ioreq_pci_unclaim(d, id, XEN_DMOP_IO_RANGE_PCI, 0, ~0ULL);
-    ioreq_pci_unclaim(d, id, XEN_DMOP_IO_RANGE_MEMORY, 0, ~0ULL);
+    ioreq_pci_unmap(d, id, XEN_DMOP_IO_RANGE_PCI, 0, ~0ULL);
+    ioreq_pci_unmap(d, id, XEN_DMOP_IO_RANGE_MEMORY, 0, ~0ULL);
 
     for ( i = 0; pci && i < pci->nr_bridges; i++ )
         ioreq_pci_set_ready(d, &pci->bridge[i], id, false);

@@ -36,11 +36,12 @@
  */
 #define IOREQ_PCI_SETTLE MILLISECS(2000)
 
-struct ioreq_pci_bridge *ioreq_pci_find(struct ioreq_pci *pci, paddr_t gpa)
+struct ioreq_pci_bridge *ioreq_pci_find(const struct domain *d, paddr_t gpa)
 {
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
     unsigned int i, j;
 
-    for ( i = 0; i < pci->nr_bridges; i++ )
+    for ( i = 0; pci && i < pci->nr_bridges; i++ )
         for ( j = 0; j < BRIDGE_WINDOWS; j++ )
             if ( bridge_window_contains(&pci->bridge[i].bridge.window[j],
                                         gpa) )
@@ -49,7 +50,10 @@ struct ioreq_pci_bridge *ioreq_pci_find(struct ioreq_pci *pci, paddr_t gpa)
     return NULL;
 }
 
-/* The eight bytes from gpa on, as far as they are in one aligned doubleword. */
+/*
+ * The eight bytes from gpa on. Below the status page is the GICv2m frame, which
+ * reads as zero: its driver is told all by properties.
+ */
 static uint64_t service_read(const struct ioreq_pci_bridge *b, paddr_t gpa)
 {
     const uint32_t status[] = {
@@ -59,21 +63,19 @@ static uint64_t service_read(const struct ioreq_pci_bridge *b, paddr_t gpa)
                                     ? BRIDGE_STATUS_STATE_READY : 0,
         [BRIDGE_STATUS_GENERATION / 4] = ACCESS_ONCE(b->generation),
         [BRIDGE_STATUS_FLAGS / 4] = b->bridge.flags,
-        0, /* an even number of them */
     };
     paddr_t offset = gpa - bridge_status_base(&b->bridge);
-    unsigned int i = array_index_nospec((offset / 8) * 2, ARRAY_SIZE(status));
+    uint64_t data = 0;
 
-    BUILD_BUG_ON(ARRAY_SIZE(status) % 2);
+    /* In the frame the offset wraps. */
+    if ( offset < sizeof(status) )
+    {
+        offset = array_index_nospec(offset, sizeof(status));
+        memcpy(&data, (const uint8_t *)status + offset,
+               min(sizeof(data), sizeof(status) - offset));
+    }
 
-    /*
-     * Below the status page is the GICv2m frame, and there offset wraps. It
-     * reads as zero: its driver is told all by properties.
-     */
-    if ( offset >= sizeof(status) )
-        return 0;
-
-    return (status[i] | ((uint64_t)status[i + 1] << 32)) >> ((gpa & 7) * 8);
+    return data;
 }
 
 static enum io_state complete(struct cpu_user_regs *regs,
@@ -92,9 +94,9 @@ static enum io_state complete(struct cpu_user_regs *regs,
 }
 
 /* Whether the access is to be run again once the domain is released. */
-static bool hold(struct domain *d, struct ioreq_pci *pci,
-                 struct ioreq_pci_bridge *b)
+static bool hold(struct domain *d, struct ioreq_pci_bridge *b)
 {
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
     bool waiting;
 
     if ( likely(ACCESS_ONCE(b->state) != IOREQ_PCI_WAITING) ||
@@ -195,7 +197,7 @@ static void declare_ready(struct domain *d, struct ioreq_pci_bridge *b,
 
     b->server = id;
     b->state = IOREQ_PCI_READY;
-    b->settled = 0;
+    b->settling = 0;
     if ( pci->held == b )
         release(d, pci);
 }
@@ -209,59 +211,38 @@ void ioreq_pci_set_ready(struct domain *d, struct ioreq_pci_bridge *b,
 
     if ( ready )
         declare_ready(d, b, id);
-    else if ( b->settled && b->settling == id )
-        b->settled = 0;
+    else if ( b->settling == id + 1 )
+        b->settling = 0;
     else if ( b->state == IOREQ_PCI_READY && b->server == id )
         b->state = IOREQ_PCI_ABSENT;
 
     spin_unlock(&pci->lock);
 }
 
-/* Declares ready what has settled, and looks again when the next one will. */
-static void settle(struct domain *d)
-{
-    struct ioreq_pci *pci = d->arch.ioreq_pci;
-    s_time_t now = NOW(), next = STIME_MAX;
-    unsigned int i;
-
-    for ( i = 0; i < pci->nr_bridges; i++ )
-    {
-        struct ioreq_pci_bridge *b = &pci->bridge[i];
-
-        if ( b->settled && b->settled <= now )
-            declare_ready(d, b, b->settling);
-        else if ( b->settled )
-            next = min(next, b->settled);
-    }
-
-    if ( next != STIME_MAX )
-        set_timer(&pci->settle_timer, next);
-}
-
 static void settle_timer_expired(void *data)
 {
-    struct domain *d = data;
+    struct ioreq_pci_bridge *b = data;
+    struct ioreq_pci *pci = b->domain->arch.ioreq_pci;
 
-    spin_lock(&d->arch.ioreq_pci->lock);
-    settle(d);
-    spin_unlock(&d->arch.ioreq_pci->lock);
+    spin_lock(&pci->lock);
+
+    if ( b->settling )
+        declare_ready(b->domain, b, b->settling - 1);
+
+    spin_unlock(&pci->lock);
 }
 
-void ioreq_pci_mapped(struct domain *d, ioservid_t id, uint64_t first)
+void ioreq_pci_settle(struct domain *d, struct ioreq_pci_bridge *b,
+                      ioservid_t id)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
-    struct ioreq_pci_bridge *b = pci ? ioreq_pci_find(pci, first) : NULL;
-
-    if ( !b )
-        return;
 
     spin_lock(&pci->lock);
 
     if ( b->state != IOREQ_PCI_READY )
     {
-        b->settling = id;
-        b->settled = NOW() + IOREQ_PCI_SETTLE;
-        settle(d);
+        b->settling = id + 1;
+        set_timer(&b->settle_timer, NOW() + IOREQ_PCI_SETTLE);
     }
 
     spin_unlock(&pci->lock);
@@ -269,37 +250,37 @@ void ioreq_pci_mapped(struct domain *d, ioservid_t id, uint64_t first)
 
 void ioreq_pci_init_run_time(struct domain *d, struct ioreq_pci *pci)
 {
-    unsigned int cpu = smp_processor_id();
+    unsigned int i, cpu = smp_processor_id();
 
     spin_lock_init(&pci->lock);
-    rwlock_init(&pci->doorbell_lock);
     init_timer(&pci->hold_timer, hold_timer_expired, d, cpu);
-    init_timer(&pci->settle_timer, settle_timer_expired, d, cpu);
+    for ( i = 0; i < pci->nr_bridges; i++ )
+    {
+        pci->bridge[i].domain = d;
+        init_timer(&pci->bridge[i].settle_timer, settle_timer_expired,
+                   &pci->bridge[i], cpu);
+    }
+
     ioreq_pci_orphan_init(d, pci);
 }
 
 enum io_state ioreq_pci_access(struct cpu_user_regs *regs, struct vcpu *v,
                                mmio_info_t *info)
 {
-    struct ioreq_pci *pci = v->domain->arch.ioreq_pci;
-    struct ioreq_pci_bridge *b;
+    struct ioreq_pci_bridge *b = ioreq_pci_find(v->domain, info->gpa);
     enum io_state rc;
 
-    if ( likely(!pci) )
-        return IO_UNHANDLED;
-
-    b = ioreq_pci_find(pci, info->gpa);
-    if ( !b )
+    if ( likely(!b) )
         return IO_UNHANDLED;
 
     if ( bridge_service_contains(&b->bridge, info->gpa) )
         return complete(regs, info, service_read(b, info->gpa));
 
-    if ( hold(v->domain, pci, b) )
+    if ( hold(v->domain, b) )
         return IO_RETRY;
 
     if ( info->dabt.valid && info->dabt.write &&
-         ioreq_pci_ring(v->domain, b, info->gpa, 1U << info->dabt.size) )
+         ioreq_pci_ring(v->domain, info->gpa, 1U << info->dabt.size) )
         return IO_HANDLED;
 
     rc = try_fwd_ioserv(regs, v, info);
@@ -332,8 +313,7 @@ static int describe(const struct ioreq_pci *pci,
     op->generation = ACCESS_ONCE(b->generation);
     op->ram_banks = pci->nr_banks;
 
-    if ( n && copy_to_guest_offset(args->buf[1].h, 0, (void *)pci->bank,
-                                   n * sizeof(pci->bank[0])) )
+    if ( n && copy_to_guest_offset(args->buf[1].h, 0, pci->bank, n) )
         return -EFAULT;
 
     return 0;
@@ -342,18 +322,13 @@ static int describe(const struct ioreq_pci *pci,
 static int set_ready(struct domain *d, struct ioreq_pci_bridge *b,
                      const struct bridge_dm_op_ready *op)
 {
-    int rc;
+    int rc = ioreq_pci_check_server(d, op->server);
 
     if ( op->ready > 1 || op->pad )
         return -EINVAL;
 
-    spin_lock_recursive(&d->ioreq_server.lock);
-
-    rc = ioreq_pci_check_server(d, op->server);
     if ( !rc )
         ioreq_pci_set_ready(d, b, op->server, op->ready);
-
-    spin_unlock_recursive(&d->ioreq_server.lock);
 
     return rc;
 }
@@ -379,6 +354,9 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
     op.u.index = array_index_nospec(op.u.index, pci->nr_bridges);
     b = &pci->bridge[op.u.index];
 
+    /* No server or claim goes between what is checked and what is done. */
+    spin_lock_recursive(&d->ioreq_server.lock);
+
     switch ( op.op )
     {
     case BRIDGE_DM_OP_DESCRIBE:
@@ -394,7 +372,7 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
         break;
 
     case BRIDGE_DM_OP_UNBIND:
-        rc = ioreq_pci_unbind(d, b, &op.u.doorbell);
+        rc = ioreq_pci_unbind(d, &op.u.doorbell);
         break;
 
     case BRIDGE_DM_OP_ADOPT:
@@ -406,6 +384,8 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
         break;
     }
 
+    spin_unlock_recursive(&d->ioreq_server.lock);
+
     if ( !rc && copy_to_guest_offset(args->buf[0].h, 0, (void *)&op,
                                      sizeof(op)) )
         rc = -EFAULT;
@@ -416,25 +396,25 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
 void ioreq_pci_relinquish(struct domain *d)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
+    unsigned int i;
 
     if ( !pci )
         return;
 
     kill_timer(&pci->hold_timer);
-    kill_timer(&pci->settle_timer);
+    for ( i = 0; i < pci->nr_bridges; i++ )
+        kill_timer(&pci->bridge[i].settle_timer);
+
     kill_timer(&pci->orphan_timer);
     tasklet_kill(&pci->orphan_tasklet);
 }
 
 void ioreq_pci_destroy(struct domain *d)
 {
-    struct ioreq_pci *pci = d->arch.ioreq_pci;
-    unsigned int i;
-
     ioreq_pci_relinquish(d);
 
-    for ( i = 0; pci && i < pci->nr_bridges; i++ )
-        xfree(pci->bridge[i].owner);
+    if ( d->arch.ioreq_pci )
+        xfree(d->arch.ioreq_pci->owner);
 
     XFREE(d->arch.ioreq_pci);
 }

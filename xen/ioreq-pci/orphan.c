@@ -100,26 +100,20 @@ int ioreq_pci_adopt(struct domain *d, const struct ioreq_pci_bridge *b,
                     struct bridge_dm_op_adopt *op)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
-    int rc = -ENOENT;
     bool ready;
-
-    spin_lock_recursive(&d->ioreq_server.lock);
 
     spin_lock(&pci->lock);
     ready = b->state == IOREQ_PCI_READY;
     op->server = b->server;
     spin_unlock(&pci->lock);
 
-    if ( ready && is_orphan(d, op->server) &&
-         !ioreq_pci_check_server(d, op->server) )
-    {
-        pci->orphan_until[op->server] = NOW() + MILLISECS(BRIDGE_HOLD_MS);
-        rc = 0;
-    }
+    if ( !ready || ioreq_pci_check_server(d, op->server) ||
+         !is_orphan(d, op->server) )
+        return -ENOENT;
 
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    pci->orphan_until[op->server] = NOW() + MILLISECS(BRIDGE_HOLD_MS);
 
-    return rc;
+    return 0;
 }
 
 /*

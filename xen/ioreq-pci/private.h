@@ -3,12 +3,12 @@
  * What the bridges of a domain are at run time.
  *
  * Allocated once while the domain is built, never resized. The bridges
- * themselves, the RAM banks and the counts are constant from then on and read
- * without a lock. The rest is protected by these, which nest in this order:
+ * themselves, the RAM banks and the counts of these are constant from then on
+ * and read without a lock. The rest is protected by these, which nest in this
+ * order:
  *
- *   d->ioreq_server.lock   who claims which function
- *   doorbell_lock          doorbells
- *   lock                   states, hold and settling
+ *   d->ioreq_server.lock   who claims which function, orphans
+ *   lock                   states, hold, settling, doorbells
  *
  * An access looks at states and claims first without them.
  */
@@ -16,7 +16,6 @@
 #define __ARM_IOREQ_PCI_PRIVATE_H__
 
 #include <xen/ioreq.h>
-#include <xen/rwlock.h>
 #include <xen/sched.h>
 #include <xen/spinlock.h>
 #include <xen/tasklet.h>
@@ -47,28 +46,21 @@ struct ioreq_pci_doorbell {
 
 struct ioreq_pci_bridge {
     struct bridge bridge;
+    struct domain *domain;
 
     enum ioreq_pci_state state;
     uint32_t generation;
     /* Server that answers for the bus; valid unless WAITING. */
     ioservid_t server;
-    /* A server that has not said so, and when it counts as ready; 0: never. */
-    ioservid_t settling;
-    s_time_t settled;
-
-    /* One a function of the ECAM: id of the server that claims it, plus 1. */
-    uint8_t *owner;
-
-    /* Sorted by address. */
-    unsigned int nr_doorbells;
-    struct ioreq_pci_doorbell doorbell[BRIDGE_DOORBELLS];
+    /* Id, plus 1, of the server that counts as ready when it has settled. */
+    unsigned int settling;
+    struct timer settle_timer;
 };
 
 #define IOREQ_PCI_BRIDGES 4
 
 struct ioreq_pci {
     spinlock_t lock;
-    rwlock_t doorbell_lock;
 
     /* The bridge that the domain is held for, NULL when it runs. */
     struct ioreq_pci_bridge *held;
@@ -77,7 +69,13 @@ struct ioreq_pci {
     /* Counter value at which the domain's time stands still; 0: it runs. */
     uint64_t stopped_at;
 
-    struct timer settle_timer;
+    /* By segment, bus and function: id of the server that claims it, plus 1. */
+    uint8_t *owner;
+    unsigned int nr_owners;
+
+    /* Sorted by address. */
+    unsigned int nr_doorbells;
+    struct ioreq_pci_doorbell doorbell[BRIDGE_DOORBELLS];
 
     /* When to give up a server whose emulator is gone; 0: it is not gone. */
     s_time_t orphan_until[MAX_NR_IOREQ_SERVERS];
@@ -93,27 +91,33 @@ struct ioreq_pci {
 
 void ioreq_pci_init_run_time(struct domain *d, struct ioreq_pci *pci);
 
-struct ioreq_pci_bridge *ioreq_pci_find(struct ioreq_pci *pci, paddr_t gpa);
-
-/* -ENOENT: no such server, -EPERM: not the caller's. Needs its lock. */
-int ioreq_pci_check_server(struct domain *d, unsigned int id);
+/* The bridge that has a window at @gpa, NULL if there is none. */
+struct ioreq_pci_bridge *ioreq_pci_find(const struct domain *d, paddr_t gpa);
 
 /* The bus is ready, and @id answers for it, or not ready any more. */
 void ioreq_pci_set_ready(struct domain *d, struct ioreq_pci_bridge *b,
                          ioservid_t id, bool ready);
 
+/* @id has mapped a range of it: unless it says so, it is soon ready. */
+void ioreq_pci_settle(struct domain *d, struct ioreq_pci_bridge *b,
+                      ioservid_t id);
+
 /* Rings the doorbell at @gpa. False if there is none of that size. */
-bool ioreq_pci_ring(struct domain *d, struct ioreq_pci_bridge *b, paddr_t gpa,
-                    unsigned int size);
+bool ioreq_pci_ring(struct domain *d, paddr_t gpa, unsigned int size);
 
-int ioreq_pci_bind(struct domain *d, struct ioreq_pci_bridge *b,
+/*
+ * Operations of device models, called with d->ioreq_server.lock held. All that
+ * name a server fail with what ioreq_pci_check_server() gives: -ENOENT if there
+ * is none of that id, -EPERM if it is not the caller's.
+ */
+int ioreq_pci_check_server(struct domain *d, unsigned int id);
+int ioreq_pci_bind(struct domain *d, const struct ioreq_pci_bridge *b,
                    struct bridge_dm_op_doorbell *op);
-int ioreq_pci_unbind(struct domain *d, struct ioreq_pci_bridge *b,
-                     const struct bridge_dm_op_doorbell *op);
-
-void ioreq_pci_orphan_init(struct domain *d, struct ioreq_pci *pci);
+int ioreq_pci_unbind(struct domain *d, const struct bridge_dm_op_doorbell *op);
 int ioreq_pci_adopt(struct domain *d, const struct ioreq_pci_bridge *b,
                     struct bridge_dm_op_adopt *op);
+
+void ioreq_pci_orphan_init(struct domain *d, struct ioreq_pci *pci);
 
 #endif /* __ARM_IOREQ_PCI_PRIVATE_H__ */
 

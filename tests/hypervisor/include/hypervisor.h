@@ -33,6 +33,7 @@
 #undef __ASSEMBLY__
 
 #define CONFIG_IOREQ_PCI 1
+#define IS_ENABLED(option) (option)
 #define CONFIG_IOREQ_SERVER 1
 
 #define __init
@@ -120,25 +121,19 @@ struct list_head {
  */
 typedef struct hypervisor_lock {
     pthread_mutex_t mutex;
-    pthread_rwlock_t rwlock;
     unsigned int class;
-    unsigned int depth;      /* of the holder; writers and spin locks */
-    void *_Atomic holder;    /* writers and spin locks */
-} spinlock_t, rwlock_t;
+    unsigned int depth;      /* of the holder */
+    void *_Atomic holder;
+} spinlock_t;
 void hypervisor_lock_init(struct hypervisor_lock *lock, const char *class);
 void hypervisor_lock_destroy(struct hypervisor_lock *lock);
 #define spin_lock_init(lock) hypervisor_lock_init(lock, #lock)
-#define rwlock_init(lock) hypervisor_lock_init(lock, #lock)
 void spin_lock(spinlock_t *lock);
 void spin_unlock(spinlock_t *lock);
 void spin_lock_recursive(spinlock_t *lock);
 void spin_unlock_recursive(spinlock_t *lock);
 /* Stronger than Xen's: held by this very thread. */
-bool spin_is_locked(const spinlock_t *lock);
-void read_lock(rwlock_t *lock);
-void read_unlock(rwlock_t *lock);
-void write_lock(rwlock_t *lock);
-void write_unlock(rwlock_t *lock);
+bool spin_is_locked(spinlock_t *lock);
 
 /* Time: moves only when a test says so. */
 #define STIME_MAX INT64_MAX
@@ -179,8 +174,6 @@ int rangeset_add_range(struct rangeset *r, unsigned long s, unsigned long e);
 int rangeset_remove_range(struct rangeset *r, unsigned long s, unsigned long e);
 bool rangeset_contains_range(struct rangeset *r, unsigned long s, unsigned long e);
 bool rangeset_overlaps_range(struct rangeset *r, unsigned long s, unsigned long e);
-int rangeset_report_ranges(struct rangeset *r, unsigned long s, unsigned long e,
-                           int (*cb)(unsigned long s, unsigned long e, void *data), void *data);
 
 /* Exceptions. */
 struct cpu_user_regs {
@@ -323,9 +316,8 @@ struct ioreq_server {
     struct ioreq_vcpu vcpu[HYPERVISOR_VCPUS];
 };
 void ioreq_server_destroy_orphan(struct domain *d, ioservid_t id);
-int ioreq_pci_claim(struct domain *d, ioservid_t id, uint64_t first, uint64_t last);
-void ioreq_pci_mapped(struct domain *d, ioservid_t id, uint64_t first);
-void ioreq_pci_unclaim(struct domain *d, ioservid_t id, uint32_t type, uint64_t first, uint64_t last);
+int ioreq_pci_map(struct domain *d, ioservid_t id, uint32_t type, uint64_t first, uint64_t last);
+void ioreq_pci_unmap(struct domain *d, ioservid_t id, uint32_t type, uint64_t first, uint64_t last);
 void ioreq_pci_server_gone(struct domain *d, ioservid_t id);
 void ioreq_pci_emulator_closed(struct domain *d);
 struct ioreq_server *ioreq_pci_select(struct domain *d, ioreq_t *p);
@@ -408,8 +400,6 @@ struct kernel_info {
     struct meminfo mem;
     struct meminfo shm_mem;
     uint32_t phandle_gic;
-    uint32_t phandle_last;
-    uint32_t pci_domain_next;
 };
 enum gic_version { GIC_INVALID, GIC_V2, GIC_V3 };
 extern enum gic_version hypervisor_gic_version;

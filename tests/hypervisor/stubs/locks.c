@@ -13,8 +13,8 @@
 void (*locks_before_take)(struct hypervisor_lock *lock);
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static const char *classes[CLASSES] = {"&d->ioreq_server.lock", "&pci->doorbell_lock", "&pci->lock"};
-static bool before[CLASSES][CLASSES] = {[0][1] = true, [0][2] = true, [1][2] = true};
+static const char *classes[CLASSES] = {"&d->ioreq_server.lock", "&pci->lock"};
+static bool before[CLASSES][CLASSES] = {[0][1] = true};
 static _Thread_local const struct hypervisor_lock *held[HELD];
 static _Thread_local unsigned int nr_held;
 static _Thread_local char self; /* its address names the thread */
@@ -32,7 +32,6 @@ void hypervisor_lock_init(struct hypervisor_lock *lock, const char *class)
     pthread_mutex_unlock(&mutex);
     memset(lock, 0, sizeof(*lock));
     pthread_mutex_init(&lock->mutex, NULL);
-    pthread_rwlock_init(&lock->rwlock, NULL);
     lock->class = i;
 }
 
@@ -40,7 +39,6 @@ void hypervisor_lock_destroy(struct hypervisor_lock *lock)
 {
     hypervisor_assert(lock->holder == NULL, "a lock goes while it is held", __FILE__, __LINE__);
     pthread_mutex_destroy(&lock->mutex);
-    pthread_rwlock_destroy(&lock->rwlock);
 }
 
 static void about_to_take(const struct hypervisor_lock *lock)
@@ -113,33 +111,7 @@ void spin_unlock_recursive(spinlock_t *lock)
     }
 }
 
-bool spin_is_locked(const spinlock_t *lock)
+bool spin_is_locked(spinlock_t *lock)
 {
     return lock->holder == &self;
-}
-
-void read_lock(rwlock_t *lock)
-{
-    about_to_take(lock);
-    pthread_rwlock_rdlock(&lock->rwlock);
-}
-
-void read_unlock(rwlock_t *lock)
-{
-    given_back(lock);
-    pthread_rwlock_unlock(&lock->rwlock);
-}
-
-void write_lock(rwlock_t *lock)
-{
-    about_to_take(lock);
-    pthread_rwlock_wrlock(&lock->rwlock);
-    lock->holder = &self;
-}
-
-void write_unlock(rwlock_t *lock)
-{
-    given_back(lock);
-    lock->holder = NULL;
-    pthread_rwlock_unlock(&lock->rwlock);
 }

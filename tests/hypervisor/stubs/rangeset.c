@@ -106,17 +106,3 @@ int rangeset_add_range(struct rangeset *r, unsigned long s, unsigned long e)
     pthread_mutex_unlock(&mutex);
     return 0;
 }
-
-int rangeset_report_ranges(struct rangeset *r, unsigned long s, unsigned long e,
-                           int (*cb)(unsigned long s, unsigned long e, void *data), void *data)
-{
-    unsigned int i;
-    int rc = 0;
-
-    for (i = 0; rc == 0 && i < r->count; i++) {
-        if (r->range[i].first <= e && s <= r->range[i].last) {
-            rc = cb(MAX(s, r->range[i].first), MIN(e, r->range[i].last), data);
-        }
-    }
-    return rc;
-}

@@ -125,15 +125,13 @@ int server_map(struct domain *d, unsigned int id, uint32_t type, uint64_t first,
     if (rc == 0 && rangeset_overlaps_range(s->range[type], first, last)) {
         rc = -EEXIST;
     }
-    if (rc == 0 && type == XEN_DMOP_IO_RANGE_PCI) {
-        rc = ioreq_pci_claim(d, (ioservid_t)id, first, last);
+    if (rc == 0) {
+        rc = ioreq_pci_map(d, (ioservid_t)id, type, first, last);
     }
     if (rc == 0) {
         rc = rangeset_add_range(s->range[type], first, last);
         if (rc != 0) {
-            ioreq_pci_unclaim(d, (ioservid_t)id, type, first, last);
-        } else if (type == XEN_DMOP_IO_RANGE_MEMORY) {
-            ioreq_pci_mapped(d, (ioservid_t)id, first);
+            ioreq_pci_unmap(d, (ioservid_t)id, type, first, last);
         }
     }
     spin_unlock_recursive(&d->ioreq_server.lock);
@@ -157,7 +155,7 @@ int server_unmap(struct domain *d, unsigned int id, uint32_t type, uint64_t firs
         rc = rangeset_remove_range(s->range[type], first, last);
     }
     if (rc == 0) {
-        ioreq_pci_unclaim(d, (ioservid_t)id, type, first, last);
+        ioreq_pci_unmap(d, (ioservid_t)id, type, first, last);
     }
     spin_unlock_recursive(&d->ioreq_server.lock);
     return rc;

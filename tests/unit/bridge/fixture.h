@@ -45,6 +45,38 @@ static inline uint8_t *put_number(uint8_t *next, uint64_t number, unsigned int c
     return next;
 }
 
+/* A domain's node that has this property only. */
+struct lone_property {
+    const char *name;
+    const void *value;
+    uint32_t length;
+};
+
+static inline const void *get_lone_property(const void *node, const char *name, uint32_t *length)
+{
+    const struct lone_property *property = node;
+
+    if (strcmp(name, property->name) != 0) {
+        return NULL;
+    }
+    *length = property->length;
+    return property->value;
+}
+
+static inline int read_lone(const char *name, const void *value, size_t length, unsigned int address_cells,
+                            unsigned int size_cells, unsigned int address_bits, struct bridge *bridge,
+                            struct bridge_diagnosis *diagnosis)
+{
+    const struct lone_property property = {name, value, (uint32_t)length};
+    const struct bridge_node node = {
+        .node = &property, .property = get_lone_property, .address_cells = address_cells, .size_cells = size_cells};
+    const char *named = NULL;
+    const int error = bridge_read(&node, address_bits, bridge, &named, diagnosis);
+
+    assert_string_equal(named, name);
+    return error;
+}
+
 static inline int parse_fields(const struct fields *fields, struct bridge *bridge, struct bridge_diagnosis *diagnosis)
 {
     const size_t right = (3 * ((size_t)fields->address_cells + fields->size_cells) + 3) * 4;
@@ -66,8 +98,8 @@ static inline int parse_fields(const struct fields *fields, struct bridge *bridg
     next = put_number(next, fields->irq_how_many, 1);
     put_number(next, fields->flags, 1);
     memcpy(exact, encoded, length);
-    error = bridge_parse(BRIDGE_PROPERTY, exact, length, fields->address_cells, fields->size_cells,
-                         fields->address_bits, bridge, diagnosis);
+    error = read_lone(BRIDGE_PROPERTY, exact, length, fields->address_cells, fields->size_cells,
+                      fields->address_bits, bridge, diagnosis);
     free(exact);
     return error;
 }

@@ -2,6 +2,7 @@
 /* What bridge.h computes inline: ECAM addresses, INTx swizzle, MSI messages, the service area, wire sizes. */
 #include "fixture.h"
 
+#include "device_model.h"
 #include "dm_op.h"
 
 static void ecam_decode_and_encode(void **state)

@@ -73,9 +73,9 @@ static void parent_cells_huge_are_refused(void **state)
     struct bridge_diagnosis diagnosis;
 
     (void)state;
-    assert_int_equal(bridge_parse(BRIDGE_PROPERTY, &byte, 1, 0xffffffffu, 1, 40, &bridge, &diagnosis), -EINVAL);
+    assert_int_equal(read_lone(BRIDGE_PROPERTY, &byte, 1, 0xffffffffu, 1, 40, &bridge, &diagnosis), -EINVAL);
     assert_message(&diagnosis, P "#address-cells 4294967295: of the parent node must be 1 or 2");
-    assert_int_equal(bridge_parse(BRIDGE_PROPERTY, &byte, 1, 2, 0xffffffffu, 40, &bridge, &diagnosis), -EINVAL);
+    assert_int_equal(read_lone(BRIDGE_PROPERTY, &byte, 1, 2, 0xffffffffu, 40, &bridge, &diagnosis), -EINVAL);
     assert_message(&diagnosis, P "#size-cells 4294967295: of the parent node must be 1 or 2");
 }
 
@@ -85,10 +85,9 @@ static void length_empty(void **state)
     struct bridge_diagnosis diagnosis;
 
     (void)state;
-    assert_int_equal(bridge_parse(BRIDGE_PROPERTY, "", 0, 2, 2, 40, &bridge, &diagnosis), -EINVAL);
+    assert_int_equal(read_lone(BRIDGE_PROPERTY, "", 0, 2, 2, 40, &bridge, &diagnosis), -EINVAL);
     assert_message(&diagnosis, P "length 0 bytes (0 cells): expected 60 bytes (15 cells) with #address-cells 2 and "
                                  "#size-cells 2");
-    assert_int_equal(bridge_parse(BRIDGE_PROPERTY, NULL, 0, 2, 2, 40, &bridge, &diagnosis), -EINVAL);
 }
 
 static void length_one_cell_less(void **state)
@@ -147,7 +146,7 @@ static void string_where_cells_are_expected(void **state)
     struct bridge_diagnosis diagnosis;
 
     (void)state;
-    assert_int_equal(bridge_parse(BRIDGE_PROPERTY, "enabled", 8, 1, 1, 40, &bridge, &diagnosis), -EINVAL);
+    assert_int_equal(read_lone(BRIDGE_PROPERTY, "enabled", 8, 1, 1, 40, &bridge, &diagnosis), -EINVAL);
     assert_message(&diagnosis, P "length 8 bytes (2 cells): expected 36 bytes (9 cells) with #address-cells 1 and "
                                  "#size-cells 1");
 }
@@ -172,7 +171,7 @@ static void property_need_not_be_aligned_in_memory(void **state)
     next = put_number(next, fields.irq_start, 1);
     next = put_number(next, fields.irq_how_many, 1);
     put_number(next, 0, 1);
-    assert_int_equal(bridge_parse(BRIDGE_PROPERTY, storage + 1, 60, 2, 2, 40, &bridge, &diagnosis), 0);
+    assert_int_equal(read_lone(BRIDGE_PROPERTY, storage + 1, 60, 2, 2, 40, &bridge, &diagnosis), 0);
     assert_memory_equal(&bridge, &expected, BRIDGE_BYTES);
     free(storage);
 }
@@ -499,30 +498,13 @@ static void first_broken_field_is_the_one_reported(void **state)
                    P "memory_size 0x0: must be at least 0x100000 (1 MiB; the last 128 KiB are the service area)");
 }
 
-static void name_none_either_and_both(void **state)
-{
-    const char *property = NULL;
-    struct bridge_diagnosis diagnosis;
-
-    (void)state;
-    assert_int_equal(bridge_choose_property(false, false, &property, &diagnosis), -ENOENT);
-    assert_null(property);
-    assert_int_equal(bridge_choose_property(true, false, &property, &diagnosis), 0);
-    assert_string_equal(property, BRIDGE_PROPERTY);
-    assert_int_equal(bridge_choose_property(false, true, &property, &diagnosis), 0);
-    assert_string_equal(property, BRIDGE_PROPERTY_IOREQ);
-    assert_int_equal(bridge_choose_property(true, true, &property, &diagnosis), -EINVAL);
-    assert_message(&diagnosis, P "present together with secondary-ioreq-pci-host-bridge, its other name; remove one "
-                                 "of them");
-}
-
 static void message_names_the_property_as_it_is_spelled(void **state)
 {
     struct bridge bridge;
     struct bridge_diagnosis diagnosis;
 
     (void)state;
-    assert_int_equal(bridge_parse(BRIDGE_PROPERTY_IOREQ, "", 0, 1, 1, 40, &bridge, &diagnosis), -EINVAL);
+    assert_int_equal(read_lone(BRIDGE_PROPERTY_IOREQ, "", 0, 1, 1, 40, &bridge, &diagnosis), -EINVAL);
     assert_message(&diagnosis, "secondary-ioreq-pci-host-bridge: length 0 bytes (0 cells): expected 36 bytes "
                                "(9 cells) with #address-cells 1 and #size-cells 1");
 }
@@ -597,7 +579,6 @@ int main(void)
         cmocka_unit_test(irq_range_overflows),
         cmocka_unit_test(flags_reserved_bits),
         cmocka_unit_test(first_broken_field_is_the_one_reported),
-        cmocka_unit_test(name_none_either_and_both),
         cmocka_unit_test(message_names_the_property_as_it_is_spelled),
         cmocka_unit_test(nr_spis_too_small),
         cmocka_unit_test(grants_without_enhanced),

@@ -224,8 +224,9 @@ static void layout_ranges_are_listed_in_rising_order(void **state)
         struct bridge_layout_range range;
         uint64_t end = 0;
         unsigned int count = 0;
+        unsigned int cursor = 0;
 
-        while (bridge_layout_range(&layouts[i], count, &range)) {
+        while (bridge_layout_next(&layouts[i], &cursor, &range)) {
             assert_true(range.base >= end);
             end = range.base + range.size;
             count++;

@@ -50,12 +50,8 @@ static void longest_reasons_fit(void **state)
     const struct bridge bridge = {
         .ecam = {0, ~0ull}, .memory = {~0ull, ~0ull}, .interrupt_first = 1019, .interrupt_count = 1, .flags = 3};
     struct bridge_diagnosis diagnosis;
-    const char *property;
 
     (void)state;
-    assert_int_equal(bridge_choose_property(true, true, &property, &diagnosis), -EINVAL);
-    diagnosis.property = LONG_NAME;
-    assert_fits(&diagnosis);
     assert_true(bridge_warning(&bridge, LONG_NAME, &diagnosis));
     assert_fits(&diagnosis);
     assert_int_equal(bridge_check_spis(&bridge, LONG_NAME, 0, &diagnosis), -EINVAL);
@@ -70,7 +66,9 @@ static void longest_length_fits(void **state)
     struct bridge_diagnosis diagnosis;
 
     (void)state;
-    assert_int_equal(bridge_parse(LONG_NAME, NULL, ~(size_t)0, 2, 2, 40, &bridge, &diagnosis), -EINVAL);
+    assert_int_equal(read_lone(BRIDGE_PROPERTY, "", 0xffffffff, 2, 2, 40, &bridge, &diagnosis), -EINVAL);
+    diagnosis.property = LONG_NAME;
+    diagnosis.value = ~0ull;
     assert_fits(&diagnosis);
 }
 

@@ -238,11 +238,11 @@ static void both_names_and_virtio_pci_beside_either(void **state)
                                               ", its other name; remove one of them");
     put(&tree, "virtio-pci", "", 0);
     drop(&tree, BRIDGE_PROPERTY_IOREQ);
-    assert_read_refused(&tree, bridge_read, P "present together with virtio-pci; remove one of them");
+    assert_read_refused(&tree, bridge_read, P "present together with virtio-pci or its ranges; remove one of them");
     drop(&tree, BRIDGE_PROPERTY);
     put_good_property(&tree, BRIDGE_PROPERTY_IOREQ);
     assert_read_refused(&tree, bridge_read, BRIDGE_PROPERTY_IOREQ
-                        ": present together with virtio-pci; remove one of them");
+                        ": present together with virtio-pci or its ranges; remove one of them");
     finish(&tree);
 }
 
@@ -349,7 +349,9 @@ static void virtio_pci_ranges_alone(void **state)
     PUT_CELLS(&tree, "virtio-pci-ranges", 0, 0x10000000, 0, 0x34000000, 0x40, 0);
     assert_read_refused(&tree, bridge_read, "virtio-pci-ranges: needs virtio-pci beside it");
     put(&tree, "virtio-pci-ranges", "", 0);
-    assert_read_refused(&tree, bridge_read, SIX_REASON);
+    assert_read_refused(&tree, bridge_read, "virtio-pci-ranges: needs virtio-pci beside it");
+    put_good_property(&tree, BRIDGE_PROPERTY);
+    assert_read_refused(&tree, bridge_read, P "present together with virtio-pci or its ranges; remove one of them");
     finish(&tree);
 }
 

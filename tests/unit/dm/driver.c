@@ -4,6 +4,8 @@
  */
 #include "driver.h"
 
+#include "device_model.h"
+
 #include <string.h>
 
 #define PATIENCE_MS 20000
