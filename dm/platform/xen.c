@@ -45,7 +45,6 @@
 #define VCPUS_MAX     (PAGE_SIZE / (unsigned int)sizeof(struct ioreq))
 #define BANKS_MAX     64u
 #define ROUNDS_MAX    64u /* events handled by one platform_serve(), so that other work gets its turn */
-#define STRAGGLERS_MS 20
 #define ALIVE_SECONDS 2   /* how often to look whether the guest is still there: nobody tells us */
 
 struct bank {
@@ -472,38 +471,9 @@ void *platform_memory(struct platform *platform, uint64_t address, uint64_t leng
     return NULL;
 }
 
-static uint64_t background(void *opaque, uint64_t address, unsigned int size, bool write, uint64_t data)
-{
-    (void)opaque, (void)address, (void)size, (void)write, (void)data;
-    return UINT64_MAX;
-}
-
-/* No vCPU may wait when the server goes: Xen would never wake it. */
-static void answer_all(struct platform *platform)
-{
-    for (unsigned int vcpu = 0; vcpu < platform->vcpus; vcpu++) {
-        if (platform->port[vcpu]) {
-            (void)serve_vcpu(platform, vcpu, background, NULL);
-        }
-    }
-}
-
+/* What waits is answered by Xen, with all ones; the event channels close with their descriptor. */
 static void destroy_server(struct platform *platform)
 {
-    const struct timespec stragglers = { .tv_nsec = STRAGGLERS_MS * 1000000 };
-
-    /* Disabled, it gets no new requests but for those that are on their way. */
-    (void)xendevicemodel_set_ioreq_server_state(platform->devicemodel, platform->domain, platform->server, 0);
-    if (platform->page) {
-        answer_all(platform);
-        (void)nanosleep(&stragglers, NULL);
-        answer_all(platform);
-    }
-    for (unsigned int vcpu = 0; vcpu < platform->vcpus; vcpu++) {
-        if (platform->port[vcpu]) {
-            (void)xenevtchn_unbind(platform->evtchn, platform->port[vcpu]);
-        }
-    }
     (void)xendevicemodel_destroy_ioreq_server(platform->devicemodel, platform->domain, platform->server);
     if (platform->page_resource) {
         (void)xenforeignmemory_unmap_resource(platform->foreignmemory, platform->page_resource);
