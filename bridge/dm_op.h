@@ -73,13 +73,17 @@ struct bridge_dm_op_doorbell {
     uint32_t port;    /* OUT of bind: the guest's port, to be bound by the caller to one of its own */
 };
 
+#define BRIDGE_DM_OP_WHOLE 0xffffffffU
+
 /*
- * Adopt: the server of a device model that died, which then served the bridge, with its page, ports, claims and doorbells. The caller
+ * Adopt: the server of a device model that died, with its page, ports, claims and doorbells: the one that has the function (bus << 8 |
+ * device << 3 | function), or, with BRIDGE_DM_OP_WHOLE, the one that had declared the bus ready. The caller
  * maps the page and binds the ports again. It has the hold time to do so. -ENOENT: there is none of the caller's domain.
  */
 struct bridge_dm_op_adopt {
-    uint32_t index;  /* IN */
-    uint32_t server; /* OUT: id of the ioreq server */
+    uint32_t index;    /* IN */
+    uint32_t function; /* IN */
+    uint32_t server;   /* OUT: id of the ioreq server */
 };
 
 struct bridge_dm_op {

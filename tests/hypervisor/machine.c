@@ -250,7 +250,12 @@ int machine_unbind(struct machine *m, unsigned int index, unsigned int server, u
 
 int machine_adopt(struct machine *m, unsigned int index, uint32_t *server)
 {
-    struct bridge_dm_op op = {.op = BRIDGE_DM_OP_ADOPT, .u.adopt = {.index = index}};
+    return machine_adopt_owner(m, index, BRIDGE_DM_OP_WHOLE, server);
+}
+
+int machine_adopt_owner(struct machine *m, unsigned int index, uint32_t function, uint32_t *server)
+{
+    struct bridge_dm_op op = {.op = BRIDGE_DM_OP_ADOPT, .u.adopt = {.index = index, .function = function}};
     const int rc = machine_dm_op(m, &op);
 
     if (rc == 0) {

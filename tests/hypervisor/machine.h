@@ -113,6 +113,7 @@ int machine_bind(struct machine *m, unsigned int index, unsigned int server, uin
                  uint32_t *port);
 int machine_unbind(struct machine *m, unsigned int index, unsigned int server, uint64_t address, uint32_t size);
 int machine_adopt(struct machine *m, unsigned int index, uint32_t *server);
+int machine_adopt_owner(struct machine *m, unsigned int index, uint32_t function, uint32_t *server);
 /* As the guest reads it: BRIDGE_STATUS_*. */
 uint32_t machine_status(struct machine *m, unsigned int index, unsigned int offset);
 

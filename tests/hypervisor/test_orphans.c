@@ -185,6 +185,42 @@ static void who_may_adopt(void **state)
     assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT); /* it had ended in order */
 }
 
+/* Several that share a bridge: each is known by a function of its own, whether or not it is the one that said ready. */
+static void adopted_by_a_function(void **state)
+{
+    const unsigned int first = machine_server(&machine), second = machine_server(&machine);
+    const uint32_t nowhere[] = { 0x0b, 0x200, 0xffff, 0x10009, 0xfffffffe };
+    uint32_t server = ~0u;
+    unsigned int i;
+
+    (void)state;
+    assert_int_equal(server_map(&machine.guest, first, XEN_DMOP_IO_RANGE_PCI, 0x08, 0x08), 0);
+    assert_int_equal(server_map(&machine.guest, first, XEN_DMOP_IO_RANGE_PCI, 0x0a, 0x0a), 0);
+    assert_int_equal(server_map(&machine.guest, second, XEN_DMOP_IO_RANGE_PCI, 0x09, 0x09), 0);
+    assert_int_equal(server_map(&machine.guest, second, XEN_DMOP_IO_RANGE_PCI, 0x10009, 0x10009), 0);
+    assert_int_equal(machine_adopt_owner(&machine, 0, 0x08, &server), -ENOENT); /* its emulator lives */
+    dies(&machine.dom0);
+    assert_int_equal(machine_adopt_owner(&machine, 0, 0x08, &server), 0);
+    assert_int_equal(server, first);
+    assert_int_equal(machine_adopt_owner(&machine, 0, 0x0a, &server), 0);
+    assert_int_equal(server, first);
+    assert_int_equal(machine_adopt_owner(&machine, 0, 0x09, &server), 0);
+    assert_int_equal(server, second);
+    assert_int_equal(machine_adopt_owner(&machine, 1, 0x09, &server), 0);
+    assert_int_equal(server, second);
+    assert_int_equal(machine_adopt_owner(&machine, 1, 0x08, &server), -ENOENT);
+    for (i = 0; i < ARRAY_SIZE(nowhere); i++) {
+        assert_int_equal(machine_adopt_owner(&machine, 0, nowhere[i], &server), -ENOENT);
+    }
+    machine_be(&machine, &machine.other);
+    assert_int_equal(machine_adopt_owner(&machine, 0, 0x08, &server), -ENOENT);
+    machine_be(&machine, &machine.dom0);
+    assert_int_equal(server_bind(&machine.guest, second), 0);
+    assert_int_equal(machine_adopt_owner(&machine, 0, 0x09, &server), -ENOENT);
+    assert_int_equal(machine_adopt_owner(&machine, 0, 0x08, &server), 0);
+    assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT); /* nobody said ready */
+}
+
 static void one_dead_port_is_enough(void **state)
 {
     const unsigned int id = machine_server(&machine);
@@ -294,6 +330,7 @@ int main(void)
         TEST(dying_again_soon_gets_all_of_the_hold_time),
         TEST(bound_late_and_dying_again),
         TEST(who_may_adopt),
+        TEST(adopted_by_a_function),
         TEST(one_dead_port_is_enough),
         TEST(a_server_that_was_never_enabled_is_no_orphan),
         TEST(each_server_has_a_time_of_its_own),

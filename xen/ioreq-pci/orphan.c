@@ -100,18 +100,22 @@ int ioreq_pci_adopt(struct domain *d, const struct ioreq_pci_bridge *b,
                     struct bridge_dm_op_adopt *op)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
-    bool ready;
+    unsigned int server = MAX_NR_IOREQ_SERVERS;
+    uint64_t sbdf = ((uint64_t)op->index << 16) | op->function;
 
     spin_lock(&pci->lock);
-    ready = b->state == IOREQ_PCI_READY;
-    op->server = b->server;
+    if ( op->function == BRIDGE_DM_OP_WHOLE && b->state == IOREQ_PCI_READY )
+        server = b->server;
+    else if ( op->function <= 0xffff && sbdf < pci->nr_owners &&
+              pci->owner[sbdf] )
+        server = pci->owner[sbdf] - 1;
     spin_unlock(&pci->lock);
 
-    if ( !ready || ioreq_pci_check_server(d, op->server) ||
-         !is_orphan(d, op->server) )
+    if ( ioreq_pci_check_server(d, server) || !is_orphan(d, server) )
         return -ENOENT;
 
-    pci->orphan_until[op->server] = NOW() + MILLISECS(BRIDGE_HOLD_MS);
+    pci->orphan_until[server] = NOW() + MILLISECS(BRIDGE_HOLD_MS);
+    op->server = server;
 
     return 0;
 }
