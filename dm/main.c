@@ -29,6 +29,8 @@ enum option_letter {
     OPTION_BRIDGE = 'b',
     OPTION_BLK = 'k',
     OPTION_NO_MSIX = 'm',
+    OPTION_SHARE = 's',
+    OPTION_NO_READY = 'r',
     OPTION_VERBOSE = 'v',
     OPTION_HELP = 'h',
     OPTION_VERSION = 'V',
@@ -45,6 +47,8 @@ static const struct option long_options[] = {
     { "bridge", required_argument, NULL, OPTION_BRIDGE },
     { "blk", required_argument, NULL, OPTION_BLK },
     { "no-msix", no_argument, NULL, OPTION_NO_MSIX },
+    { "share", no_argument, NULL, OPTION_SHARE },
+    { "no-ready", no_argument, NULL, OPTION_NO_READY },
     { "verbose", no_argument, NULL, OPTION_VERBOSE },
     { "help", no_argument, NULL, OPTION_HELP },
     { "version", no_argument, NULL, OPTION_VERSION },
@@ -53,15 +57,17 @@ static const struct option long_options[] = {
 
 static void print_help(FILE *to)
 {
-    (void)fputs("Usage: " NAME " --domain N [OPTION]... --blk FILE[,readonly][,id=ID]...\n"
+    (void)fputs("Usage: " NAME " --domain N [OPTION]... --blk FILE[,readonly][,id=ID][,addr=N]...\n"
                 "Gives a Xen guest virtio devices behind its secondary PCI host bridge.\n"
                 "\n"
                 "  --domain N     the guest's domain id\n"
                 "  --bridge N     which of the guest's bridges, from 0 (default: 0)\n"
-                "  --blk FILE[,readonly][,id=ID]\n"
-                "                 a disk: a file or a block device (a comma in FILE is written twice);\n"
-                "                 the first is PCI device 1, the next 2, ...\n"
+                "  --blk FILE[,readonly][,id=ID][,addr=N]\n"
+                "                 a disk: a file or a block device (a comma in FILE is written twice),\n"
+                "                 as PCI device N, 1 to 31 (default: the first that is free, from 1)\n"
                 "  --no-msix      interrupts by INTx only\n"
+                "  --share        leave the rest of the bus to other device models\n"
+                "  --no-ready     with --share: another device model, started later, declares the bus ready\n"
                 "  --verbose      say more, and print counters at the end\n"
                 "  --help         this text\n"
                 "  --version      the version\n",
@@ -133,6 +139,12 @@ static int parse_blk(struct command_line *line, char *argument)
             disk->read_only = true;
         } else if (strncmp(word, "id=", 3) == 0) {
             disk->id = word + 3;
+        } else if (strncmp(word, "addr=", 5) == 0) {
+            unsigned int *device = &line->model.device[line->model.disk_count];
+
+            if (!parse_number(word + 5, MODEL_DISKS_MAX, device) || *device == 0) {
+                return usage_error("addr= wants a PCI device number, 1 to 31", word);
+            }
         } else {
             return usage_error("--blk knows no option", word);
         }
@@ -156,6 +168,12 @@ static int parse_option(struct command_line *line, int option, char *argument)
         return parse_blk(line, argument);
     case OPTION_NO_MSIX:
         line->model.msix = false;
+        return EXIT_OK;
+    case OPTION_SHARE:
+        line->model.shared = true;
+        return EXIT_OK;
+    case OPTION_NO_READY:
+        line->model.no_ready = true;
         return EXIT_OK;
     case OPTION_VERBOSE:
         line->verbose = true;
@@ -189,6 +207,12 @@ static int parse(struct command_line *line, int argc, char **argv)
     if (!line->has_domain) {
         return usage_error("an option is missing", "--domain");
     }
+    if (line->model.no_ready && !line->model.shared) {
+        return usage_error("--no-ready is for a bus that is shared; an option is missing", "--share");
+    }
+    if (line->model.shared && line->model.disk_count == 0) {
+        return usage_error("--share without a device; an option is missing", "--blk");
+    }
     return EXIT_OK;
 }
 
@@ -207,7 +231,8 @@ static int open_signals(void)
 
 static void announce(const struct command_line *line)
 {
-    (void)fprintf(stderr, NAME ": ready: domain %u, bridge %u, %u device%s\n", line->model.domain, line->model.bridge,
+    (void)fprintf(stderr, NAME ": %s: domain %u, bridge %u, %u device%s\n",
+                  line->model.no_ready ? "serving" : "ready", line->model.domain, line->model.bridge,
                   line->model.disk_count, line->model.disk_count == 1 ? "" : "s");
 }
 

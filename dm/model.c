@@ -26,7 +26,7 @@ struct model {
     struct platform *platform;
     struct loop *loop;
     struct pci_bus bus;
-    bool bus_open;
+    bool ready; /* we have declared the bus so */
     struct loop_watch accesses;
     struct loop_watch stop;
     int stop_descriptor;
@@ -57,12 +57,30 @@ static void serve(void *opaque, int error)
     }
 }
 
+/* Those without a number of their own get, in order, the numbers that are left. */
+static unsigned int device_number(const struct model_options *options, unsigned int index)
+{
+    uint32_t taken = 1; /* 0 is none of ours */
+    unsigned int number = options->device[index];
+
+    for (unsigned int i = 0; i < options->disk_count; i++) {
+        taken |= options->device[i] ? 1u << options->device[i] : 0;
+    }
+    for (unsigned int i = 0; i <= index && options->device[index] == 0; i++) {
+        if (options->device[i] == 0) {
+            number = (unsigned int)__builtin_ctz(~taken);
+            taken |= 1u << number;
+        }
+    }
+    return number;
+}
+
 static int add_disk(struct model *model, const struct model_options *options, unsigned int i, char *error)
 {
     struct disk *disk = &model->disk[i];
     const bool msix = options->msix && bridge_msi_count(platform_bridge(model->platform)) > 0;
     const char *reason;
-    const int result = blk_create(&disk->blk, model->loop, model->platform, &options->disk[i], &reason);
+    int result = blk_create(&disk->blk, model->loop, model->platform, &options->disk[i], &reason);
 
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s (%s)", options->disk[i].path, reason, strerror(-result));
@@ -70,13 +88,21 @@ static int add_disk(struct model *model, const struct model_options *options, un
     }
     model->disk_count++;
     virtio_pci_init(&disk->pci, blk_device(disk->blk), BLK_CLASS, msix);
-    return pci_bus_attach(&model->bus, &disk->pci.function, i + 1);
+    result = pci_bus_attach(&model->bus, &disk->pci.function, device_number(options, i));
+    if (result) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "two devices are to be PCI device %u", device_number(options, i));
+    }
+    return result;
 }
 
 static int build(struct model *model, const struct model_options *options, char *error)
 {
+    const struct platform_options platform = {
+        .domain = options->domain, .bridge = options->bridge,
+        .shared = options->shared, .function = device_number(options, 0) << 3,
+    };
     const char *reason;
-    int result = platform_create(&model->platform, options->domain, options->bridge, &reason);
+    int result = platform_create(&model->platform, &platform, &reason);
 
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "domain %u: %s", options->domain, reason);
@@ -99,19 +125,27 @@ static int build(struct model *model, const struct model_options *options, char 
     return 0;
 }
 
-/* The ECAM window comes last: a guest that finds a function finds all of it. */
-static int open_bus(struct model *model, char *error)
+/* Configuration space comes last: a guest that finds a function finds all of it. */
+static int open_bus(struct model *model, const struct model_options *options, char *error)
 {
-    int result = pci_bus_open(&model->bus);
+    unsigned int device;
+    int result = pci_bus_open(&model->bus, options->shared, &device);
 
-    if (result) {
+    if (result && !options->shared) {
         (void)snprintf(error, MODEL_ERROR_MAX, "cannot claim the ECAM window: %s", strerror(-result));
+    } else if (result) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "domain %u, bridge %u: function 00:%02x.0: %s", options->domain,
+                       options->bridge, device,
+                       result == -EEXIST ? "another device model has it" : strerror(-result));
+    }
+    if (result || options->no_ready) {
         return result;
     }
-    model->bus_open = true;
     result = platform_ready(model->platform, true);
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "cannot declare the bus ready: %s", strerror(-result));
+    } else {
+        model->ready = true;
     }
     return result;
 }
@@ -132,7 +166,7 @@ int model_create(struct model **model, const struct model_options *options, char
     }
     result = build(created, options, error);
     if (!result) {
-        result = open_bus(created, error);
+        result = open_bus(created, options, error);
     }
     if (result) {
         (void)model_destroy(created);
@@ -158,9 +192,6 @@ int model_destroy(struct model *model)
         result = result ? result : error;
         blk_destroy(model->disk[i].blk);
     }
-    if (model->bus_open && !model->guest_gone) {
-        pci_bus_close(&model->bus);
-    }
     platform_destroy(model->platform);
     free(model);
     return result;
@@ -182,7 +213,7 @@ void model_stop(struct model *model)
         return;
     }
     model->state = MODEL_STOPPING;
-    if (model->bus_open && !model->guest_gone) {
+    if (model->ready && !model->guest_gone) {
         const int error = platform_ready(model->platform, false);
 
         if (error && error != -ENODEV && !model->failure) {

@@ -2,7 +2,7 @@
 /*
  * The device model as a whole: platform, event loop, bus and devices, put together and taken apart in the right order.
  *
- *   model_create()  attaches, makes the devices, claims the ECAM window last, declares the bus ready
+ *   model_create()  attaches, makes the devices, claims their configuration space last, declares the bus ready
  *   model_turn()    one turn of the event loop; model_run() makes turns until the end
  *   model_stop()    bus not ready, no new requests, those in flight end, then the model has ended
  *   model_destroy() makes the files durable and gives everything back
@@ -26,8 +26,11 @@ struct model_options {
     unsigned int domain;
     unsigned int bridge;
     bool msix;
-    unsigned int disk_count; /* disk i becomes PCI device i + 1 */
+    bool shared;   /* other device models have functions of the bus, too */
+    bool no_ready; /* another device model declares the bus ready */
+    unsigned int disk_count;
     struct blk_options disk[MODEL_DISKS_MAX];
+    unsigned int device[MODEL_DISKS_MAX]; /* PCI device of each, 1..31; 0: the first that is free */
 };
 
 enum model_state {

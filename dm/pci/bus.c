@@ -28,9 +28,19 @@ int pci_bus_attach(struct pci_bus *bus, struct pci_function *function, unsigned 
     return 0;
 }
 
-int pci_bus_open(struct pci_bus *bus)
+int pci_bus_open(struct pci_bus *bus, bool shared, unsigned int *device)
 {
-    return platform_claim(bus->platform, bus->bridge->ecam.base, bus->bridge->ecam.size);
+    if (!shared) {
+        return platform_claim(bus->platform, bus->bridge->ecam.base, bus->bridge->ecam.size);
+    }
+    for (*device = 0; *device < PCI_BUS_DEVICES; ++*device) {
+        const int error = bus->function[*device] ? platform_claim_function(bus->platform, *device << 3) : 0;
+
+        if (error) {
+            return error;
+        }
+    }
+    return 0;
 }
 
 static void release(struct pci_bus *bus, struct pci_bar *bar)
@@ -40,20 +50,6 @@ static void release(struct pci_bus *bus, struct pci_bar *bar)
         bus->counters.refused_claims++;
     }
     bar->mapped = false;
-}
-
-void pci_bus_close(struct pci_bus *bus)
-{
-    for (unsigned int device = 0; device < PCI_BUS_DEVICES; device++) {
-        for (unsigned int i = 0; bus->function[device] && i < PCI_FUNCTION_BARS; i++) {
-            if (bus->function[device]->bar[i].mapped) {
-                release(bus, &bus->function[device]->bar[i]);
-            }
-        }
-    }
-    if (platform_release(bus->platform, bus->bridge->ecam.base, bus->bridge->ecam.size)) {
-        bus->counters.refused_claims++;
-    }
 }
 
 static bool inside(uint64_t window_base, uint64_t window_size, uint64_t base, uint64_t size)

@@ -3,7 +3,8 @@
  * The host bridge and its root bus: from a guest's address to a function's register, and which BARs are decoded.
  *
  * Bus 0 has up to 31 functions, function 0 of devices 1..31; the other buses of the ECAM window, and device 0, are
- * empty. What nobody answers reads as all ones, and writes to it are ignored.
+ * empty. What nobody answers reads as all ones, and writes to it are ignored. What is claimed is given back with the
+ * platform.
  *
  * A BAR is decoded, which is to say claimed from the platform, while its function decodes, it lies wholly inside a
  * window of the bridge (the memory window without its service area, or the prefetch window) and nobody else has
@@ -41,9 +42,11 @@ void pci_bus_init(struct pci_bus *bus, struct platform *platform);
 /* Puts a function at a device number, 1..31; its values become the ones that a reset restores. -EEXIST, -EINVAL. */
 int pci_bus_attach(struct pci_bus *bus, struct pci_function *function, unsigned int device);
 
-/* Claims the ECAM window: from now on the guest finds the functions. Gives it, and all BARs, back. */
-int pci_bus_open(struct pci_bus *bus);
-void pci_bus_close(struct pci_bus *bus);
+/*
+ * From now on the guest finds the functions. Claims the ECAM window, or, when the bus is shared with other device models,
+ * the functions alone: if that fails, *device is the one that could not be had.
+ */
+int pci_bus_open(struct pci_bus *bus, bool shared, unsigned int *device);
 
 /* A platform_access_fn; opaque is the bus. */
 uint64_t pci_bus_access(void *opaque, uint64_t address, unsigned int size, bool write, uint64_t data);

@@ -20,6 +20,7 @@
 #include "platform.h"
 
 #define INTERRUPTS   (BRIDGE_INTERRUPT_LAST + 1u)
+#define FUNCTIONS    256u /* of bus 0 */
 #define WAIT_SECONDS 10
 
 struct platform {
@@ -32,6 +33,7 @@ struct local_guest {
     struct ioreq slot[LOCAL_VCPUS];
     int event;
     struct platform_claims claims;
+    enum { FREE, OURS, OTHERS } function[FUNCTIONS];
     struct local_interrupt interrupt[INTERRUPTS];
     struct local_counters counters;
     struct platform platform;
@@ -193,6 +195,14 @@ static uint64_t service_read(struct local_guest *guest, uint64_t address)
     }
 }
 
+static bool function_claimed(const struct local_guest *guest, uint64_t address, unsigned int size)
+{
+    const uint64_t offset = address - guest->config.bridge.ecam.base;
+
+    return offset < FUNCTIONS * BRIDGE_ECAM_FUNCTION && guest->function[offset / BRIDGE_ECAM_FUNCTION] == OURS &&
+           offset % BRIDGE_ECAM_FUNCTION + size <= BRIDGE_ECAM_FUNCTION;
+}
+
 static uint64_t guest_access(struct local_guest *guest, uint64_t address, unsigned int size, bool write, uint64_t data)
 {
     struct ioreq slot = {
@@ -209,7 +219,12 @@ static uint64_t guest_access(struct local_guest *guest, uint64_t address, unsign
         guest->counters.service++;
         return write ? 0 : service_read(guest, address) & platform_request_ones(size);
     }
-    if (!platform_claims_contain(&guest->claims, address, size)) {
+    if (function_claimed(guest, address, size)) {
+        const uint64_t offset = address - guest->config.bridge.ecam.base;
+
+        slot.type = IOREQ_TYPE_PCI_CONFIG;
+        slot.addr = offset / BRIDGE_ECAM_FUNCTION << 32 | offset % BRIDGE_ECAM_FUNCTION;
+    } else if (!platform_claims_contain(&guest->claims, address, size)) {
         guest->counters.background++;
         return platform_request_ones(size);
     }
@@ -301,16 +316,21 @@ void local_guest_refuse_claims(struct local_guest *guest, bool refuse)
     guest->refuse_claims = refuse;
 }
 
-int platform_create(struct platform **platform, unsigned int domain, unsigned int bridge_index, const char **error)
+void local_guest_occupy(struct local_guest *guest, unsigned int function)
 {
-    struct local_guest *guest = guest_of_domain(domain);
+    guest->function[function] = OTHERS;
+}
+
+int platform_create(struct platform **platform, const struct platform_options *options, const char **error)
+{
+    struct local_guest *guest = guest_of_domain(options->domain);
 
     *error = NULL;
     if (!guest || guest->dead) {
         *error = "there is no such domain";
         return -ENOENT;
     }
-    if (bridge_index != 0) {
+    if (options->bridge != 0) {
         *error = "the domain has no secondary PCI host bridge of that index";
         return -ENOENT;
     }
@@ -340,6 +360,11 @@ void platform_destroy(struct platform *platform)
         (void)platform_ready(platform, false);
         (void)platform_serve(platform, background, NULL);
     }
+    for (unsigned int i = 0; i < FUNCTIONS; i++) {
+        if (platform->guest->function[i] == OURS) {
+            platform->guest->function[i] = FREE;
+        }
+    }
     platform->guest->claims.count = 0;
     platform->guest->attached = false;
 }
@@ -357,6 +382,7 @@ int platform_descriptor(const struct platform *platform)
 int platform_serve(struct platform *platform, platform_access_fn *access, void *opaque)
 {
     struct local_guest *guest = platform->guest;
+    const struct platform_config_space space = { .ecam = guest->config.bridge.ecam };
     uint64_t events;
 
     if (guest->dead) {
@@ -369,7 +395,7 @@ int platform_serve(struct platform *platform, platform_access_fn *access, void *
         return -errno;
     }
     for (unsigned int i = 0; i < LOCAL_VCPUS; i++) {
-        if (platform_request_serve(&guest->slot[i], access, opaque, &guest->counters.requests)) {
+        if (platform_request_serve(&guest->slot[i], &space, access, opaque, &guest->counters.requests)) {
             guest->counters.answers++;
         }
     }
@@ -386,6 +412,18 @@ int platform_release(struct platform *platform, uint64_t base, uint64_t size)
 {
     platform->guest->counters.releases++;
     return platform_claims_remove(&platform->guest->claims, base, size);
+}
+
+int platform_claim_function(struct platform *platform, unsigned int function)
+{
+    if (function >= FUNCTIONS) {
+        return -EINVAL;
+    }
+    if (platform->guest->function[function] != FREE) {
+        return -EEXIST;
+    }
+    platform->guest->function[function] = OURS;
+    return 0;
 }
 
 int platform_ready(struct platform *platform, bool ready)

@@ -78,6 +78,7 @@ struct local_counters *local_guest_counters(struct local_guest *guest); /* the c
 bool local_guest_ready(const struct local_guest *guest);                /* what the status page says */
 unsigned int local_guest_claims(const struct local_guest *guest);       /* claims that exist now */
 bool local_guest_claimed(const struct local_guest *guest, uint64_t address);
+void local_guest_occupy(struct local_guest *guest, unsigned int function); /* of bus 0: is another device model's */
 
 /* Puts *slot, as it is, into a vCPU's slot, raises the event and waits for the answer, which goes to *slot. */
 void local_guest_inject(struct local_guest *guest, unsigned int vcpu, struct ioreq *slot);

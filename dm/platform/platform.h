@@ -27,13 +27,21 @@ struct platform;
  */
 typedef uint64_t platform_access_fn(void *opaque, uint64_t address, unsigned int size, bool write, uint64_t data);
 
+/* Which bridge, and what of it. */
+struct platform_options {
+    unsigned int domain;
+    unsigned int bridge;
+    bool shared;           /* not all of the bus, but single functions: others may serve it too */
+    unsigned int function; /* with shared, one of these functions: what a killed predecessor left is known by it */
+};
+
 /*
- * Attaches to bridge number `bridge_index` of domain `domain`; nothing is claimed yet. On failure *error is a
- * sentence for the user (static storage) that says what is missing and what to do.
+ * Attaches to a bridge; nothing is claimed yet. On failure *error is a sentence for the user (static storage) that
+ * says what is missing and what to do.
  * -ENOENT no such domain or bridge, -EPERM not privileged, -ENODEV no hypervisor, -EBUSY another device model serves
  * it.
  */
-int platform_create(struct platform **platform, unsigned int domain, unsigned int bridge_index, const char **error);
+int platform_create(struct platform **platform, const struct platform_options *options, const char **error);
 
 /*
  * Declares the bus not ready, gives back all claims, answers what waits with all ones, unmaps guest memory. NULL is
@@ -59,6 +67,12 @@ int platform_serve(struct platform *platform, platform_access_fn *access, void *
  */
 int platform_claim(struct platform *platform, uint64_t base, uint64_t size);
 int platform_release(struct platform *platform, uint64_t base, uint64_t size);
+
+/*
+ * Claims the configuration space of one function (bus << 8 | device << 3 | function, as in a requester id); accesses
+ * have addresses in the ECAM window. -EEXIST: it is another device model's. -EINVAL: the bridge has no such function.
+ */
+int platform_claim_function(struct platform *platform, unsigned int function);
 
 /* Declares the bus ready to be probed, or not. */
 int platform_ready(struct platform *platform, bool ready);

@@ -26,9 +26,10 @@ static void copy_slot(const struct ioreq *slot, struct ioreq *copy)
     memcpy(copy, words, sizeof(*copy));
 }
 
+/* A private copy of a slot. */
 static enum platform_request_fault judge(const struct ioreq *copy)
 {
-    if (copy->type != IOREQ_TYPE_COPY) {
+    if (copy->type != IOREQ_TYPE_COPY && copy->type != IOREQ_TYPE_PCI_CONFIG) {
         return PLATFORM_REQUEST_TYPE;
     }
     if (copy->size != 1 && copy->size != 2 && copy->size != 4 && copy->size != 8) {
@@ -43,28 +44,22 @@ static enum platform_request_fault judge(const struct ioreq *copy)
     if (copy->df) {
         return PLATFORM_REQUEST_DIRECTION;
     }
-    if (copy->addr > UINT64_MAX - (copy->size - 1)) {
-        return PLATFORM_REQUEST_ADDRESS;
-    }
     return PLATFORM_REQUEST_GOOD;
 }
 
-enum platform_request_fault platform_request_decode(const struct ioreq *copy, struct platform_request *request)
+/* The guest's address that a well-formed request is for; false: there is none. */
+static bool locate(const struct ioreq *copy, const struct platform_config_space *space, uint64_t *address)
 {
-    const enum platform_request_fault fault = judge(copy);
+    const uint64_t offset = (copy->addr >> 32 & 0xffff) * BRIDGE_ECAM_FUNCTION;
+    const uint32_t within = (uint32_t)copy->addr;
 
-    if (fault == PLATFORM_REQUEST_GOOD) {
-        request->address = copy->addr;
-        request->size = copy->size;
-        request->write = copy->dir == IOREQ_WRITE;
-        request->data = copy->data & platform_request_ones(copy->size);
+    if (copy->type == IOREQ_TYPE_COPY) {
+        *address = copy->addr;
+        return copy->addr <= UINT64_MAX - (copy->size - 1);
     }
-    return fault;
-}
-
-uint64_t platform_request_result(const struct platform_request *request, uint64_t data)
-{
-    return data & platform_request_ones(request->size);
+    *address = space->ecam.base + offset + within;
+    return copy->addr >> 48 == space->segment && offset < space->ecam.size &&
+           within <= BRIDGE_ECAM_FUNCTION - copy->size;
 }
 
 unsigned int platform_request_state(const struct ioreq *slot)
@@ -83,14 +78,14 @@ static void set_state(struct ioreq *slot, unsigned int state)
     __atomic_store_n(byte, (uint8_t)((old & ~SLOT_STATE_MASK) | state), __ATOMIC_RELEASE);
 }
 
-bool platform_request_serve(struct ioreq *slot, platform_access_fn *access, void *opaque,
-                            struct platform_request_counters *counters)
+bool platform_request_serve(struct ioreq *slot, const struct platform_config_space *space, platform_access_fn *access,
+                            void *opaque, struct platform_request_counters *counters)
 {
     const unsigned int state = platform_request_state(slot);
-    struct platform_request request;
     enum platform_request_fault fault;
-    struct ioreq copy;
     uint64_t data = UINT64_MAX;
+    struct ioreq copy;
+    uint64_t address;
 
     if (state != STATE_IOREQ_READY && state != STATE_IOREQ_INPROCESS) {
         return false;
@@ -98,10 +93,14 @@ bool platform_request_serve(struct ioreq *slot, platform_access_fn *access, void
     copy_slot(slot, &copy);
     set_state(slot, STATE_IOREQ_INPROCESS);
 
-    fault = platform_request_decode(&copy, &request);
+    fault = judge(&copy);
+    if (fault == PLATFORM_REQUEST_GOOD && !locate(&copy, space, &address)) {
+        fault = PLATFORM_REQUEST_ADDRESS;
+    }
     counters->requests[fault]++;
     if (fault == PLATFORM_REQUEST_GOOD) {
-        data = access(opaque, request.address, request.size, request.write, request.data);
+        data = access(opaque, address, copy.size, copy.dir == IOREQ_WRITE,
+                      copy.data & platform_request_ones(copy.size));
     }
     if (copy.dir == IOREQ_READ) {
         *(volatile uint64_t *)&slot->data = data & platform_request_ones(copy.size);

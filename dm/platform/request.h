@@ -21,23 +21,15 @@
 
 #include "platform.h"
 
-/* A request that has been copied and found good. address .. address + size - 1 does not wrap. */
-struct platform_request {
-    uint64_t address;
-    uint64_t data;     /* of a write: only the low `size` bytes are set */
-    unsigned int size; /* 1, 2, 4 or 8 */
-    bool write;
-};
-
 /* Why a request is malformed. */
 enum platform_request_fault {
     PLATFORM_REQUEST_GOOD,
-    PLATFORM_REQUEST_TYPE,      /* not IOREQ_TYPE_COPY */
+    PLATFORM_REQUEST_TYPE,      /* neither IOREQ_TYPE_COPY nor IOREQ_TYPE_PCI_CONFIG */
     PLATFORM_REQUEST_SIZE,      /* not 1, 2, 4 or 8 */
     PLATFORM_REQUEST_COUNT,     /* not exactly one access */
     PLATFORM_REQUEST_POINTER,   /* the data is a guest address: no Arm instruction asks for that */
     PLATFORM_REQUEST_DIRECTION, /* runs backwards: no Arm instruction asks for that */
-    PLATFORM_REQUEST_ADDRESS,   /* wraps */
+    PLATFORM_REQUEST_ADDRESS,   /* wraps, or is not in the configuration space of one function of the bridge */
     PLATFORM_REQUEST_FAULTS,
 };
 
@@ -46,20 +38,20 @@ struct platform_request_counters {
     uint64_t requests[PLATFORM_REQUEST_FAULTS];
 };
 
-/* Judges a private copy of a slot; *request is set only when the result is PLATFORM_REQUEST_GOOD (0). */
-enum platform_request_fault platform_request_decode(const struct ioreq *copy, struct platform_request *request);
-
-/* What goes into the slot for what the access function returned: `data`, masked to the size of the request. */
-uint64_t platform_request_result(const struct platform_request *request, uint64_t data);
+/* The configuration space of a bridge: where the guest sees it, and the number that requests for it have. */
+struct platform_config_space {
+    struct bridge_window ecam;
+    unsigned int segment;
+};
 
 /*
  * Serves one slot: when it holds a request (READY, or INPROCESS: left half done by a device model that died), answers
  * it, by one call of `access` or, when it is malformed, with all ones (a write: not at all), and moves it to
  * RESP_READY. Returns whether it did: the caller then tells the hypervisor, through the slot's event channel. A slot
- * in another state is left alone.
+ * in another state is left alone. A request for a function's configuration space is given its address in the ECAM window.
  */
-bool platform_request_serve(struct ioreq *slot, platform_access_fn *access, void *opaque,
-                            struct platform_request_counters *counters);
+bool platform_request_serve(struct ioreq *slot, const struct platform_config_space *space, platform_access_fn *access,
+                            void *opaque, struct platform_request_counters *counters);
 
 /* A slot's state, STATE_IOREQ_*, with acquire semantics: what the hypervisor wrote before it is visible after. */
 unsigned int platform_request_state(const struct ioreq *slot);

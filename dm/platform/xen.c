@@ -56,8 +56,8 @@ struct bank {
 
 struct platform {
     domid_t domain;
-    unsigned int bridge_index;
     struct bridge bridge;
+    struct platform_config_space space; /* its segment is the bridge's index */
 
     int privcmd;
     int alive;      /* timerfd: ALIVE_SECONDS */
@@ -96,7 +96,7 @@ static int describe(struct platform *platform, uint32_t *state)
     struct bridge_dm_op_ram ram[BANKS_MAX];
     struct bridge_dm_op op = {
         .op = BRIDGE_DM_OP_DESCRIBE,
-        .u.describe = { .index = platform->bridge_index, .ram_banks = BANKS_MAX },
+        .u.describe = { .index = platform->space.segment, .ram_banks = BANKS_MAX },
     };
     const struct bridge_dm_op_describe *answer = &op.u.describe;
     int error = dm_op(platform, &op, ram, sizeof(ram));
@@ -115,6 +115,7 @@ static int describe(struct platform *platform, uint32_t *state)
         .interrupt_count = answer->interrupt_count,
         .flags = answer->flags,
     };
+    platform->space.ecam = platform->bridge.ecam;
     for (uint32_t i = 0; i < answer->ram_banks; i++) {
         platform->bank[i] = (struct bank){ .base = ram[i].base, .size = ram[i].size };
     }
@@ -227,9 +228,13 @@ static int open_interfaces(struct platform *platform, const char **error)
  * A device model that was killed has left its server, and perhaps a vCPU that waits for it: what waits is answered with all
  * ones when the server goes, and the bus starts anew with ours.
  */
-static int remove_orphan(struct platform *platform)
+static int remove_orphan(struct platform *platform, const struct platform_options *options)
 {
-    struct bridge_dm_op op = { .op = BRIDGE_DM_OP_ADOPT, .u.adopt = { .index = platform->bridge_index } };
+    struct bridge_dm_op op = {
+        .op = BRIDGE_DM_OP_ADOPT,
+        .u.adopt = { .index = platform->space.segment,
+                     .function = options->shared ? options->function : BRIDGE_DM_OP_WHOLE },
+    };
     const int error = dm_op(platform, &op, NULL, 0);
 
     if (error) {
@@ -240,7 +245,7 @@ static int remove_orphan(struct platform *platform)
                : 0;
 }
 
-static int attach(struct platform *platform, const char **error)
+static int attach(struct platform *platform, const struct platform_options *options, const char **error)
 {
     uint32_t state;
     int result = open_interfaces(platform, error);
@@ -270,7 +275,7 @@ static int attach(struct platform *platform, const char **error)
         *error = "Xen does not describe the bridge";
         return result;
     }
-    if ((state & BRIDGE_STATUS_STATE_READY) && remove_orphan(platform)) {
+    if (remove_orphan(platform, options) && (state & BRIDGE_STATUS_STATE_READY) && !options->shared) {
         *error = "another device model serves this bridge";
         return -EBUSY;
     }
@@ -289,13 +294,13 @@ static int attach(struct platform *platform, const char **error)
     return result;
 }
 
-int platform_create(struct platform **platform, unsigned int domain, unsigned int bridge_index, const char **error)
+int platform_create(struct platform **platform, const struct platform_options *options, const char **error)
 {
     struct platform *created;
     int result;
 
     *error = NULL;
-    if (domain >= DOMID_FIRST_RESERVED) {
+    if (options->domain >= DOMID_FIRST_RESERVED) {
         *error = "not a domain id";
         return -ENOENT;
     }
@@ -304,13 +309,13 @@ int platform_create(struct platform **platform, unsigned int domain, unsigned in
         *error = "out of memory";
         return -ENOMEM;
     }
-    created->domain = (domid_t)domain;
-    created->bridge_index = bridge_index;
+    created->domain = (domid_t)options->domain;
+    created->space.segment = options->bridge;
     created->privcmd = -1;
     created->alive = -1;
     created->descriptor = -1;
 
-    result = attach(created, error);
+    result = attach(created, options, error);
     if (result) {
         platform_destroy(created);
         return result;
@@ -332,7 +337,8 @@ int platform_descriptor(const struct platform *platform)
 /* Answers the slot of one vCPU if it asks for something. */
 static int serve_vcpu(struct platform *platform, unsigned int vcpu, platform_access_fn *access, void *opaque)
 {
-    if (!platform_request_serve(&platform->page->vcpu_ioreq[vcpu], access, opaque, &platform->counters)) {
+    if (!platform_request_serve(&platform->page->vcpu_ioreq[vcpu], &platform->space, access, opaque,
+                                &platform->counters)) {
         return 0;
     }
     return xenevtchn_notify(platform->evtchn, platform->port[vcpu]) ? -errno : 0;
@@ -403,11 +409,20 @@ int platform_release(struct platform *platform, uint64_t base, uint64_t size)
                : 0;
 }
 
+int platform_claim_function(struct platform *platform, unsigned int function)
+{
+    return xendevicemodel_map_pcidev_to_ioreq_server(platform->devicemodel, platform->domain, platform->server,
+                                                     (uint16_t)platform->space.segment, (uint8_t)(function >> 8),
+                                                     (uint8_t)(function >> 3 & 0x1f), (uint8_t)(function & 0x7))
+               ? -errno
+               : 0;
+}
+
 int platform_ready(struct platform *platform, bool ready)
 {
     struct bridge_dm_op op = {
         .op = BRIDGE_DM_OP_READY,
-        .u.ready = { .index = platform->bridge_index, .server = platform->server, .ready = ready },
+        .u.ready = { .index = platform->space.segment, .server = platform->server, .ready = ready },
     };
     const int error = dm_op(platform, &op, NULL, 0);
 

@@ -60,10 +60,10 @@ static void check_malformed(struct driver *driver, struct ioreq spoilt, enum pla
     driver_check_serves(driver);
 }
 
-static void test_type_not_copy(void **state)
+static void test_type_unknown(void **state)
 {
     const uint8_t types[] = {
-        IOREQ_TYPE_PIO, IOREQ_TYPE_PCI_CONFIG, 3, IOREQ_TYPE_TIMEOFFSET, IOREQ_TYPE_INVALIDATE, 255,
+        IOREQ_TYPE_PIO, 3, IOREQ_TYPE_TIMEOFFSET, IOREQ_TYPE_INVALIDATE, 255,
     };
     struct machine machine;
     struct driver driver;
@@ -156,6 +156,52 @@ static void test_address_wraps(void **state)
     slot.addr = UINT64_MAX - 2;
     slot.size = 4;
     check_malformed(&driver, slot, PLATFORM_REQUEST_ADDRESS);
+    machine_finish(&machine);
+}
+
+/* A request for configuration space as Xen makes it: segment << 48 | bus << 40 | device << 35 | function << 32 | offset. */
+static void test_config_space(void **state)
+{
+    const uint64_t command = 1ull << 35 | PCI_COMMAND;
+    const struct {
+        uint64_t address;
+        uint32_t size;
+    } spoilt[] = {
+        { 1ull << 48 | command, 2 },        /* another bridge's */
+        { 0xffffull << 48 | command, 2 },
+        { 2ull << 40, 2 },                  /* past the last bus */
+        { 0xffffull << 32, 2 },
+        { 1ull << 35 | 0x1000, 1 },         /* past the last register */
+        { 1ull << 35 | 0xfff, 2 },
+        { 1ull << 35 | 0xffc, 8 },
+        { 1ull << 35 | 0x80000000, 4 },
+        { 1ull << 35 | 0xffffffff, 1 },
+        { UINT64_MAX, 8 },
+    };
+    struct machine machine;
+    struct driver driver;
+    struct ioreq slot;
+
+    (void)state;
+    start(&machine, &driver);
+    slot = good_request(&machine, false);
+    slot.type = IOREQ_TYPE_PCI_CONFIG;
+    for (unsigned int i = 0; i < sizeof(spoilt) / sizeof(spoilt[0]); i++) {
+        slot.addr = spoilt[i].address;
+        slot.size = spoilt[i].size;
+        check_malformed(&driver, slot, PLATFORM_REQUEST_ADDRESS);
+    }
+    slot.addr = command;
+    slot.size = 2;
+    slot.state = STATE_IOREQ_READY;
+    local_guest_inject(machine.guest, 0, &slot);
+    assert_int_equal(slot.data, machine_config_read(&machine, 1, PCI_COMMAND, 2));
+    slot.addr = 1ull << 40 | 0x1full << 35 | 7ull << 32 | 0xff8; /* the last doubleword of the window: nobody there */
+    slot.size = 8;
+    slot.state = STATE_IOREQ_READY;
+    local_guest_inject(machine.guest, 0, &slot);
+    assert_int_equal(slot.data, UINT64_MAX);
+    assert_int_equal(counted(&machine, PLATFORM_REQUEST_ADDRESS), 2 * sizeof(spoilt) / sizeof(spoilt[0]));
     machine_finish(&machine);
 }
 
@@ -344,7 +390,7 @@ static void *scribble(void *opaque)
     for (uint64_t i = 1; !__atomic_load_n(&scribbler->stop, __ATOMIC_RELAXED); i++) {
         words[0] = i * 0x9e3779b97f4a7c15ull;
         words[2] = i % 3 ? 0x0000000400000001ull : i * 0xda942042e4dd58b5ull;
-        ((volatile uint8_t *)words)[31] = (uint8_t)(i % 4 ? IOREQ_TYPE_COPY : i);
+        ((volatile uint8_t *)words)[31] = (uint8_t)(i % 4 ? IOREQ_TYPE_COPY + i % 2 : i);
     }
     return NULL;
 }
@@ -361,6 +407,7 @@ static uint64_t judging_access(void *opaque, uint64_t address, unsigned int size
 /* XSA-197: what was judged is what is used, however the page changes. */
 static void test_slot_changes_under_us(void **state)
 {
+    const struct platform_config_space space = { .ecam = { 0x10000000, 0x100000 } };
     struct platform_request_counters counters = { { 0 } };
     struct ioreq slot __attribute__((aligned(8)));
     struct scribbler scribbler = { .slot = &slot };
@@ -374,7 +421,7 @@ static void test_slot_changes_under_us(void **state)
     /* Both kinds, many times: that takes a moment, until both threads run. */
     while (good < 10000 || served - good < 10000) {
         __atomic_store_n((uint8_t *)&slot + 30, STATE_IOREQ_READY | (served % 2 ? 0x20 : 0), __ATOMIC_RELEASE);
-        assert_true(platform_request_serve(&slot, judging_access, NULL, &counters));
+        assert_true(platform_request_serve(&slot, &space, judging_access, NULL, &counters));
         assert_int_equal(platform_request_state(&slot), STATE_IORESP_READY);
         good = counters.requests[PLATFORM_REQUEST_GOOD];
         served++;
@@ -413,12 +460,13 @@ static void test_direction_flips(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_type_not_copy),
+        cmocka_unit_test(test_type_unknown),
         cmocka_unit_test(test_size_not_an_access_size),
         cmocka_unit_test(test_count_not_one),
         cmocka_unit_test(test_data_is_pointer),
         cmocka_unit_test(test_runs_backwards),
         cmocka_unit_test(test_address_wraps),
+        cmocka_unit_test(test_config_space),
         cmocka_unit_test(test_address_outside_every_range),
         cmocka_unit_test(test_straddles_ecam_end),
         cmocka_unit_test(test_straddles_two_functions),

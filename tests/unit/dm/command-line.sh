@@ -41,6 +41,11 @@ expect 2 "--blk without a file: ''" --domain 1 --blk ''
 expect 2 '--blk without a file' --domain 1 --blk ,readonly
 expect 2 "--blk knows no option: 'ro'" --domain 1 --blk disk,ro
 expect 2 "--blk knows no option: ''" --domain 1 --blk disk,
+expect 2 "addr= wants a PCI device number, 1 to 31: 'addr=0'" --domain 1 --blk disk,addr=0
+expect 2 "addr= wants a PCI device number, 1 to 31: 'addr=32'" --domain 1 --blk disk,readonly,addr=32
+expect 2 "addr= wants a PCI device number, 1 to 31: 'addr='" --domain 1 --blk disk,addr=
+expect 2 "an option is missing: '--share'" --domain 1 --no-ready --blk disk
+expect 2 "--share without a device; an option is missing: '--blk'" --domain 1 --share
 expect 2 "no such argument: 'disk'" --domain 1 disk
 expect 2 'try sidebridge-dm --help' --domain 1 --nothing
 expect 2 'try sidebridge-dm --help' --domain
@@ -48,7 +53,7 @@ expect 2 'too many devices' --domain 1 $(for i in $(seq 32); do echo --blk disk$
 
 # Without Xen: the command line is good, what it asks for is not to be had.
 if [ ! -e /dev/xen/privcmd ]; then
-    expect 1 'domain 1: no /dev/xen/privcmd' --domain 1 --blk disk,readonly,id=a,,b
+    expect 1 'domain 1: no /dev/xen/privcmd' --domain 1 --blk disk,readonly,id=a,,b,addr=31 --share --no-ready
 fi
 
 [ "$failures" -eq 0 ]

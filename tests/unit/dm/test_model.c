@@ -5,6 +5,7 @@
  */
 #include "driver.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -212,6 +213,110 @@ static void test_start_again(void **state)
     machine_finish(&machine);
 }
 
+/* The functions that are ours work, and of the rest of the bus we hear nothing. */
+static void test_shared_bus(void **state)
+{
+    struct machine machine;
+    struct driver driver[2];
+    uint64_t background;
+
+    (void)state;
+    machine_start(&machine, &(struct machine_options){ .disks = 2 });
+    machine_stop_model(&machine);
+    machine.options.shared = true;
+    machine.options.device[0] = 13;
+    local_guest_occupy(machine.guest, 2 << 3);
+    machine_start_model(&machine);
+    assert_true(local_guest_ready(machine.guest));
+    for (unsigned int i = 0; i < 2; i++) {
+        driver_probe(&driver[i], &machine, i == 0 ? 13 : 1);
+        driver_check_serves(&driver[i]);
+    }
+    assert_int_equal(local_guest_claims(machine.guest), 2); /* the BARs */
+    background = local_guest_counters(machine.guest)->background;
+    assert_int_equal(machine_config_read(&machine, 2, PCI_VENDOR_ID, 4), UINT32_MAX);
+    assert_int_equal(machine_config_read(&machine, 3, PCI_VENDOR_ID, 4), UINT32_MAX);
+    assert_int_equal(local_guest_counters(machine.guest)->background, background + 2);
+    machine_stop_model(&machine);
+    assert_int_equal(machine_config_read(&machine, 1, PCI_VENDOR_ID, 4), UINT32_MAX);
+    machine_finish(&machine);
+}
+
+static void test_function_is_taken(void **state)
+{
+    struct machine machine;
+    char error[MODEL_ERROR_MAX];
+
+    (void)state;
+    machine_start(&machine, &(struct machine_options){ .disks = 3 });
+    machine_stop_model(&machine);
+    machine.options.shared = true;
+    machine.options.device[1] = 26;
+    local_guest_occupy(machine.guest, 26 << 3);
+    assert_int_equal(model_create(&machine.model, &machine.options, error), -EEXIST);
+    assert_string_equal(error, "domain 7, bridge 0: function 00:1a.0: another device model has it");
+    assert_false(local_guest_ready(machine.guest));
+    assert_int_equal(machine_config_read(&machine, 1, PCI_VENDOR_ID, 4), UINT32_MAX); /* given back */
+    machine.options.device[1] = 0;
+    machine_start_model(&machine);
+    machine_finish(&machine);
+}
+
+static void test_another_says_ready(void **state)
+{
+    struct machine machine;
+
+    (void)state;
+    machine_start(&machine, &(struct machine_options){ 0 });
+    machine_stop_model(&machine);
+    machine.options.shared = true;
+    machine.options.no_ready = true;
+    local_guest_counters(machine.guest)->readies = 0;
+    machine_start_model(&machine);
+    assert_false(local_guest_ready(machine.guest));
+    assert_int_equal(machine_config_read(&machine, 1, PCI_VENDOR_ID, 2), 0x1af4);
+    model_stop(machine.model);
+    assert_int_equal(local_guest_counters(machine.guest)->readies, 0);
+    machine_finish(&machine);
+}
+
+static void test_device_numbers(void **state)
+{
+    const struct {
+        unsigned int wanted[4], got[4];
+    } cases[] = {
+        { { 0, 0, 0, 0 }, { 1, 2, 3, 4 } },
+        { { 2, 0, 0, 0 }, { 2, 1, 3, 4 } },
+        { { 0, 0, 1, 13 }, { 2, 3, 1, 13 } },
+        { { 4, 3, 2, 1 }, { 4, 3, 2, 1 } },
+    };
+    struct machine machine;
+    char error[MODEL_ERROR_MAX];
+
+    (void)state;
+    machine_start(&machine, &(struct machine_options){ .disks = 4 });
+    for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        machine_stop_model(&machine);
+        for (unsigned int disk = 0; disk < 4; disk++) {
+            machine.options.device[disk] = cases[i].wanted[disk];
+            machine.options.disk[disk].read_only = disk % 2;
+        }
+        machine_start_model(&machine);
+        for (unsigned int disk = 0; disk < 4; disk++) {
+            struct driver driver;
+
+            driver_probe(&driver, &machine, cases[i].got[disk]);
+            driver_start(&driver, 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_BLK_F_RO);
+            assert_int_equal(driver.features >> VIRTIO_BLK_F_RO & 1, disk % 2);
+        }
+    }
+    machine_stop_model(&machine);
+    machine.options.device[0] = machine.options.device[3] = 9;
+    assert_int_equal(model_create(&machine.model, &machine.options, error), -EEXIST);
+    assert_string_equal(error, "two devices are to be PCI device 9");
+    machine_finish(&machine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +328,10 @@ int main(void)
         cmocka_unit_test(test_guest_gone),
         cmocka_unit_test(test_end_makes_durable),
         cmocka_unit_test(test_start_again),
+        cmocka_unit_test(test_shared_bus),
+        cmocka_unit_test(test_function_is_taken),
+        cmocka_unit_test(test_another_says_ready),
+        cmocka_unit_test(test_device_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
