@@ -3,7 +3,7 @@
  * What one 4 KiB read at queue depth 1 costs, counted and not timed, on the local platform with a driver that behaves
  * as Linux's: a notification for each request, an interrupt for each completion, with INTx a read of the ISR status.
  *
- *   blocking    guest accesses for which a vCPU stops until the device model has answered
+ *   blocking    guest accesses for which a vCPU stops until the device model has answered; a doorbell is none
  *   hypercalls  of the device model: answers told to the hypervisor, and interrupts raised and lowered
  *   interrupts  that the guest takes
  *
@@ -14,8 +14,8 @@
 #include "driver.h"
 
 #define READS          1000u
-#define BAR_MSIX       1.0
-#define BAR_INTX       2.0
+#define BAR_MSIX       0.0
+#define BAR_INTX       1.0
 #define BLOCK          4096u
 
 struct cost {

@@ -289,7 +289,11 @@ bool model_guest_gone(const struct model *model)
 void model_report(const struct model *model, FILE *to)
 {
     const struct pci_bus_counters *bus = &model->bus.counters;
+    const struct platform_counters platform = platform_counters(model->platform);
 
+    (void)fprintf(to, "accesses: %llu, malformed: %llu\n", (unsigned long long)platform.requests,
+                  (unsigned long long)platform.malformed);
+    (void)fprintf(to, "doorbells rung: %llu\n", (unsigned long long)platform.doorbells);
     (void)fprintf(to, "accesses that nothing answers: %llu\n", (unsigned long long)bus->unanswered);
     (void)fprintf(to, "claims refused: %llu\n", (unsigned long long)bus->refused_claims);
     (void)fprintf(to, "MSI-X messages to nowhere: %llu\n", (unsigned long long)bus->bad_messages);

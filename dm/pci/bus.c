@@ -43,13 +43,30 @@ int pci_bus_open(struct pci_bus *bus, bool shared, unsigned int *device)
     return 0;
 }
 
-static void release(struct pci_bus *bus, struct pci_bar *bar)
+void pci_bus_doorbells(struct pci_function *function)
 {
+    for (unsigned int i = 0; i < function->doorbells; i++) {
+        struct pci_doorbell *doorbell = &function->doorbell[i];
+        const struct pci_bar *bar = &function->bar[doorbell->bar];
+
+        if (doorbell->bound && !(doorbell->used && bar->mapped)) {
+            platform_unbind(function->bus->platform, doorbell->address);
+            doorbell->bound = false;
+        } else if (!doorbell->bound && doorbell->used && bar->mapped) {
+            doorbell->address = bar->base + doorbell->offset;
+            doorbell->bound = platform_bind(function->bus->platform, doorbell->address, doorbell->size) == 0;
+        }
+    }
+}
+
+static void release(struct pci_bus *bus, struct pci_function *function, struct pci_bar *bar)
+{
+    bar->mapped = false;
+    pci_bus_doorbells(function);
     /* Released or not, we do not answer there any more; a platform that still sends accesses gets all ones. */
     if (platform_release(bus->platform, bar->base, bar->size)) {
         bus->counters.refused_claims++;
     }
-    bar->mapped = false;
 }
 
 static bool inside(uint64_t window_base, uint64_t window_size, uint64_t base, uint64_t size)
@@ -84,6 +101,7 @@ static void map(struct pci_bus *bus, struct pci_function *function, unsigned int
     }
     bar->base = base;
     bar->mapped = true;
+    pci_bus_doorbells(function);
 }
 
 static void unmap(struct pci_bus *bus, struct pci_function *function, unsigned int index)
@@ -91,7 +109,7 @@ static void unmap(struct pci_bus *bus, struct pci_function *function, unsigned i
     struct pci_bar *bar = &function->bar[index];
 
     if (bar->mapped && (!wanted(function, index) || bar->base != pci_function_bar_base(function, index))) {
-        release(bus, bar);
+        release(bus, function, bar);
     }
 }
 

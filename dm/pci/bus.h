@@ -51,8 +51,9 @@ int pci_bus_open(struct pci_bus *bus, bool shared, unsigned int *device);
 /* A platform_access_fn; opaque is the bus. */
 uint64_t pci_bus_access(void *opaque, uint64_t address, unsigned int size, bool write, uint64_t data);
 
-/* For functions: works out anew which BARs are decoded; sets an interrupt's level. */
+/* For functions: works out anew which BARs are decoded, which doorbells are bound; sets an interrupt's level. */
 void pci_bus_decode(struct pci_bus *bus);
+void pci_bus_doorbells(struct pci_function *function);
 void pci_bus_interrupt(struct pci_bus *bus, uint32_t interrupt, bool level);
 
 #endif

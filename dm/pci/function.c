@@ -6,6 +6,8 @@
  */
 #include "function.h"
 
+#include <stdlib.h>
+
 #include "bus.h"
 
 #define COMMAND_WRITABLE (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE)
@@ -142,6 +144,22 @@ void pci_function_add_msix(struct pci_function *function, unsigned int bar, uint
     pci_config_allow16(config, offset + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
     pci_config_add_register(config, &control);
     pci_msix_reset(function);
+}
+
+void pci_function_add_doorbell(struct pci_function *function, unsigned int bar, uint32_t offset, unsigned int size)
+{
+    if (function->doorbells == PCI_DOORBELLS_MAX) {
+        abort();
+    }
+    function->doorbell[function->doorbells++] = (struct pci_doorbell){
+        .bar = (uint8_t)bar, .size = (uint8_t)size, .offset = offset,
+    };
+}
+
+void pci_function_use_doorbell(struct pci_function *function, unsigned int index, bool use)
+{
+    function->doorbell[index].used = use;
+    pci_bus_doorbells(function);
 }
 
 bool pci_function_awake(const struct pci_function *function)

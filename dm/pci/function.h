@@ -20,6 +20,7 @@
 #include "config.h"
 
 #define PCI_FUNCTION_BARS      6u
+#define PCI_DOORBELLS_MAX      32u
 #define PCI_MSIX_VECTORS_MAX   32u
 #define PCI_MSIX_REGION_SIZE   0x1000u /* of the BAR, each for table and PBA: nothing else may live in these pages */
 
@@ -56,6 +57,16 @@ struct pci_bar {
     uint64_t base;
 };
 
+/* Where in a BAR the guest may write without waiting for us; the write then comes later and without its data. */
+struct pci_doorbell {
+    uint8_t bar;
+    uint8_t size; /* of the write, in bytes */
+    uint32_t offset;
+    bool used;
+    bool bound;   /* at `address` */
+    uint64_t address;
+};
+
 struct pci_msix {
     uint16_t vectors; /* 0: the function has no MSI-X */
     uint8_t capability;
@@ -74,6 +85,8 @@ struct pci_function {
     struct pci_config config;
     struct pci_bar bar[PCI_FUNCTION_BARS];
     struct pci_msix msix;
+    unsigned int doorbells;
+    struct pci_doorbell doorbell[PCI_DOORBELLS_MAX];
     uint8_t power_management; /* offset of the capability; 0: none */
     uint8_t express;          /* offset of the capability; 0: none */
     bool resetting;           /* by FLR: the function does not answer */
@@ -97,6 +110,13 @@ void pci_function_add_express(struct pci_function *function);
 /* Adds MSI-X (7.7.2): 1..32 vectors, table and PBA each at a page of one BAR. */
 void pci_function_add_msix(struct pci_function *function, unsigned int bar, uint32_t table, uint32_t pba,
                            unsigned int vectors);
+
+/*
+ * Adds a doorbell, which is the next one in order from 0; it is not in use at first. One that is in use and that the
+ * platform does not take is no error: writes are then accesses as any other.
+ */
+void pci_function_add_doorbell(struct pci_function *function, unsigned int bar, uint32_t offset, unsigned int size);
+void pci_function_use_doorbell(struct pci_function *function, unsigned int index, bool use);
 
 /* Ends a function-level reset. */
 void pci_function_reset_done(struct pci_function *function);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "claims.h"
+#include "dm_op.h"
 #include "platform.h"
 
 #define INTERRUPTS   (BRIDGE_INTERRUPT_LAST + 1u)
@@ -34,6 +35,12 @@ struct local_guest {
     int event;
     struct platform_claims claims;
     enum { FREE, OURS, OTHERS } function[FUNCTIONS];
+    unsigned int doorbells;
+    struct {
+        uint64_t address;
+        unsigned int size;
+        bool pending;
+    } doorbell[BRIDGE_DOORBELLS];
     struct local_interrupt interrupt[INTERRUPTS];
     struct local_counters counters;
     struct platform platform;
@@ -44,6 +51,7 @@ struct local_guest {
     int broken;
     bool refuse_memory;
     bool refuse_claims;
+    bool refuse_doorbells;
     void (*run)(void *opaque);
     void *run_opaque;
     void (*looked_up)(void *opaque);
@@ -203,6 +211,19 @@ static bool function_claimed(const struct local_guest *guest, uint64_t address, 
            offset % BRIDGE_ECAM_FUNCTION + size <= BRIDGE_ECAM_FUNCTION;
 }
 
+static bool ring(struct local_guest *guest, uint64_t address, unsigned int size)
+{
+    for (unsigned int i = 0; i < guest->doorbells; i++) {
+        if (guest->doorbell[i].address == address && guest->doorbell[i].size == size) {
+            guest->doorbell[i].pending = true;
+            guest->counters.rung++;
+            local_guest_event(guest);
+            return true;
+        }
+    }
+    return false;
+}
+
 static uint64_t guest_access(struct local_guest *guest, uint64_t address, unsigned int size, bool write, uint64_t data)
 {
     struct ioreq slot = {
@@ -218,6 +239,9 @@ static uint64_t guest_access(struct local_guest *guest, uint64_t address, unsign
     if (address - bridge_service_base(&guest->config.bridge) < BRIDGE_SERVICE_SIZE) {
         guest->counters.service++;
         return write ? 0 : service_read(guest, address) & platform_request_ones(size);
+    }
+    if (write && ring(guest, address, size)) {
+        return 0;
     }
     if (function_claimed(guest, address, size)) {
         const uint64_t offset = address - guest->config.bridge.ecam.base;
@@ -321,6 +345,16 @@ void local_guest_occupy(struct local_guest *guest, unsigned int function)
     guest->function[function] = OTHERS;
 }
 
+void local_guest_refuse_doorbells(struct local_guest *guest, bool refuse)
+{
+    guest->refuse_doorbells = refuse;
+}
+
+unsigned int local_guest_doorbells(const struct local_guest *guest)
+{
+    return guest->doorbells;
+}
+
 int platform_create(struct platform **platform, const struct platform_options *options, const char **error)
 {
     struct local_guest *guest = guest_of_domain(options->domain);
@@ -366,6 +400,7 @@ void platform_destroy(struct platform *platform)
         }
     }
     platform->guest->claims.count = 0;
+    platform->guest->doorbells = 0;
     platform->guest->attached = false;
 }
 
@@ -399,6 +434,13 @@ int platform_serve(struct platform *platform, platform_access_fn *access, void *
             guest->counters.answers++;
         }
     }
+    for (unsigned int i = 0; i < guest->doorbells; i++) {
+        if (guest->doorbell[i].pending) {
+            guest->doorbell[i].pending = false;
+            guest->counters.reported++;
+            (void)access(opaque, guest->doorbell[i].address, guest->doorbell[i].size, true, 0);
+        }
+    }
     return 0;
 }
 
@@ -424,6 +466,49 @@ int platform_claim_function(struct platform *platform, unsigned int function)
     }
     platform->guest->function[function] = OURS;
     return 0;
+}
+
+int platform_bind(struct platform *platform, uint64_t address, unsigned int size)
+{
+    struct local_guest *guest = platform->guest;
+
+    guest->counters.binds++;
+    if (guest->refuse_doorbells) {
+        return -EOPNOTSUPP;
+    }
+    if (guest->doorbells == BRIDGE_DOORBELLS) {
+        return -ENOSPC;
+    }
+    if (!platform_claims_contain(&guest->claims, address, size)) {
+        return -EPERM;
+    }
+    guest->doorbell[guest->doorbells].address = address;
+    guest->doorbell[guest->doorbells].size = size;
+    guest->doorbell[guest->doorbells].pending = true; /* as an event channel that was just bound */
+    guest->doorbells++;
+    local_guest_event(guest);
+    return 0;
+}
+
+void platform_unbind(struct platform *platform, uint64_t address)
+{
+    struct local_guest *guest = platform->guest;
+
+    guest->counters.binds++;
+    for (unsigned int i = 0; i < guest->doorbells; i++) {
+        if (guest->doorbell[i].address == address) {
+            guest->doorbell[i] = guest->doorbell[--guest->doorbells];
+            return;
+        }
+    }
+}
+
+struct platform_counters platform_counters(const struct platform *platform)
+{
+    struct platform_counters counters = { .doorbells = platform->guest->counters.reported };
+
+    platform_request_count(&platform->guest->counters.requests, &counters);
+    return counters;
 }
 
 int platform_ready(struct platform *platform, bool ready)

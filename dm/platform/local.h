@@ -39,6 +39,7 @@ struct local_config {
 
 struct local_counters {
     uint64_t blocking;   /* guest accesses that waited for the device model */
+    uint64_t rung;       /* guest accesses that rang a doorbell and went on */
     uint64_t background; /* guest accesses that nobody claimed */
     uint64_t service;    /* guest accesses that the hypervisor answered itself */
     uint64_t answers;    /* notifications of an answered slot: one hypercall each */
@@ -46,6 +47,8 @@ struct local_counters {
     uint64_t releases;
     uint64_t readies;
     uint64_t interrupts;
+    uint64_t binds;      /* of doorbells, and the opposite */
+    uint64_t reported;   /* doorbells that the device model was told of: no hypercall */
     struct platform_request_counters requests; /* what the device model made of the slots */
 };
 
@@ -78,6 +81,7 @@ struct local_counters *local_guest_counters(struct local_guest *guest); /* the c
 bool local_guest_ready(const struct local_guest *guest);                /* what the status page says */
 unsigned int local_guest_claims(const struct local_guest *guest);       /* claims that exist now */
 bool local_guest_claimed(const struct local_guest *guest, uint64_t address);
+unsigned int local_guest_doorbells(const struct local_guest *guest); /* that are bound now */
 void local_guest_occupy(struct local_guest *guest, unsigned int function); /* of bus 0: is another device model's */
 
 /* Puts *slot, as it is, into a vCPU's slot, raises the event and waits for the answer, which goes to *slot. */
@@ -94,6 +98,7 @@ void local_guest_die(struct local_guest *guest);                        /* the d
 void local_guest_break(struct local_guest *guest, int error);           /* platform_serve() fails from now on */
 void local_guest_refuse_memory(struct local_guest *guest, bool refuse); /* platform_memory() gives NULL */
 void local_guest_refuse_claims(struct local_guest *guest, bool refuse); /* platform_claim() gives -ENOSPC */
+void local_guest_refuse_doorbells(struct local_guest *guest, bool refuse); /* platform_bind() gives -EOPNOTSUPP */
 
 /* Calls `looked_up` at the end of every platform_memory(): what a guest would do to its memory at the worst moment. */
 void local_guest_interfere(struct local_guest *guest, void (*looked_up)(void *opaque), void *opaque);

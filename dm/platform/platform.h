@@ -19,6 +19,12 @@
 
 struct platform;
 
+struct platform_counters {
+    uint64_t requests;  /* guest accesses, for each of which a vCPU waited */
+    uint64_t malformed; /* of these */
+    uint64_t doorbells; /* reports of doorbells */
+};
+
 /*
  * Answers one guest access inside a claimed range: `size` is 1, 2, 4 or 8, and address .. address + size - 1 does not
  * wrap. A read returns its data in the low bits (the platform masks it to size); a write's return value is ignored.
@@ -74,6 +80,15 @@ int platform_release(struct platform *platform, uint64_t base, uint64_t size);
  */
 int platform_claim_function(struct platform *platform, unsigned int function);
 
+/*
+ * Binds a doorbell: no vCPU waits for a guest's write of exactly `size` bytes (1, 2 or 4; aligned) to `address`, which lies in
+ * a claim. Such writes are reported by platform_serve() as accesses with data 0, later, at least one for all since the last
+ * report, and one when it is bound. To be unbound before the claim is released. -ENOSPC: there are too many,
+ * -EOPNOTSUPP: the hypervisor has none. Without a doorbell a write is an access as any other.
+ */
+int platform_bind(struct platform *platform, uint64_t address, unsigned int size);
+void platform_unbind(struct platform *platform, uint64_t address);
+
 /* Declares the bus ready to be probed, or not. */
 int platform_ready(struct platform *platform, bool ready);
 
@@ -90,5 +105,8 @@ void *platform_memory(struct platform *platform, uint64_t address, uint64_t leng
  * again at every assertion, since the default vGIC takes lines as edges, and false when the line falls.
  */
 int platform_interrupt(struct platform *platform, uint32_t interrupt, bool level);
+
+/* What there was so far. */
+struct platform_counters platform_counters(const struct platform *platform);
 
 #endif

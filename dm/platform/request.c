@@ -108,3 +108,11 @@ bool platform_request_serve(struct ioreq *slot, const struct platform_config_spa
     set_state(slot, STATE_IORESP_READY);
     return true;
 }
+
+void platform_request_count(const struct platform_request_counters *from, struct platform_counters *to)
+{
+    for (unsigned int i = 0; i < PLATFORM_REQUEST_FAULTS; i++) {
+        to->requests += from->requests[i];
+        to->malformed += i == PLATFORM_REQUEST_GOOD ? 0 : from->requests[i];
+    }
+}

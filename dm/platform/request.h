@@ -38,6 +38,9 @@ struct platform_request_counters {
     uint64_t requests[PLATFORM_REQUEST_FAULTS];
 };
 
+/* How many there were, and how many of them were malformed. */
+void platform_request_count(const struct platform_request_counters *from, struct platform_counters *to);
+
 /* The configuration space of a bridge: where the guest sees it, and the number that requests for it have. */
 struct platform_config_space {
     struct bridge_window ecam;

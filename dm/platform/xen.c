@@ -54,6 +54,12 @@ struct bank {
     bool *mapped;          /* one a piece */
 };
 
+struct doorbell {
+    uint64_t address;
+    unsigned int size;
+    evtchn_port_t port;
+};
+
 struct platform {
     domid_t domain;
     struct bridge bridge;
@@ -74,7 +80,10 @@ struct platform {
     unsigned int vcpus;
     evtchn_port_t port[VCPUS_MAX]; /* 0: not bound */
     struct platform_claims claims;
+    unsigned int doorbells;
+    struct doorbell doorbell[BRIDGE_DOORBELLS];
     struct platform_request_counters counters;
+    uint64_t rung;
 
     unsigned int banks;
     struct bank bank[BANKS_MAX];
@@ -344,6 +353,24 @@ static int serve_vcpu(struct platform *platform, unsigned int vcpu, platform_acc
     return xenevtchn_notify(platform->evtchn, platform->port[vcpu]) ? -errno : 0;
 }
 
+/* A port of neither kind was that of a doorbell until just now. */
+static int serve_port(struct platform *platform, evtchn_port_t port, platform_access_fn *access, void *opaque)
+{
+    for (unsigned int vcpu = 0; vcpu < platform->vcpus; vcpu++) {
+        if (platform->port[vcpu] == port) {
+            return serve_vcpu(platform, vcpu, access, opaque);
+        }
+    }
+    for (unsigned int i = 0; i < platform->doorbells; i++) {
+        if (platform->doorbell[i].port == port) {
+            platform->rung++;
+            (void)access(opaque, platform->doorbell[i].address, platform->doorbell[i].size, true, 0);
+            break;
+        }
+    }
+    return 0;
+}
+
 /* A domain that ends takes its ioreq servers with it. */
 static bool guest_gone(const struct platform *platform)
 {
@@ -363,6 +390,7 @@ int platform_serve(struct platform *platform, platform_access_fn *access, void *
     }
     for (unsigned int round = 0; round < ROUNDS_MAX; round++) {
         const xenevtchn_port_or_error_t port = xenevtchn_pending(platform->evtchn);
+        int error;
 
         if (port < 0) {
             return errno == EAGAIN || errno == EINTR ? 0 : -errno;
@@ -370,15 +398,9 @@ int platform_serve(struct platform *platform, platform_access_fn *access, void *
         if (xenevtchn_unmask(platform->evtchn, (evtchn_port_t)port)) {
             return -errno;
         }
-        for (unsigned int vcpu = 0; vcpu < platform->vcpus; vcpu++) {
-            if (platform->port[vcpu] == (evtchn_port_t)port) {
-                const int error = serve_vcpu(platform, vcpu, access, opaque);
-
-                if (error) {
-                    return error;
-                }
-                break;
-            }
+        error = serve_port(platform, (evtchn_port_t)port, access, opaque);
+        if (error) {
+            return error;
         }
     }
     return 0;
@@ -418,6 +440,56 @@ int platform_claim_function(struct platform *platform, unsigned int function)
                : 0;
 }
 
+static struct bridge_dm_op doorbell_op(const struct platform *platform, uint32_t op, const struct doorbell *doorbell)
+{
+    return (struct bridge_dm_op){
+        .op = op,
+        .u.doorbell = { .index = platform->space.segment, .server = platform->server,
+                        .address = doorbell->address, .size = doorbell->size },
+    };
+}
+
+int platform_bind(struct platform *platform, uint64_t address, unsigned int size)
+{
+    struct doorbell doorbell = { .address = address, .size = size };
+    struct bridge_dm_op op = doorbell_op(platform, BRIDGE_DM_OP_BIND, &doorbell);
+    xenevtchn_port_or_error_t port;
+    int error;
+
+    if (platform->doorbells == BRIDGE_DOORBELLS) {
+        return -ENOSPC;
+    }
+    error = dm_op(platform, &op, NULL, 0);
+    if (error) {
+        return error;
+    }
+    port = xenevtchn_bind_interdomain(platform->evtchn, platform->domain, op.u.doorbell.port);
+    if (port < 0) {
+        error = -errno;
+        op = doorbell_op(platform, BRIDGE_DM_OP_UNBIND, &doorbell);
+        (void)dm_op(platform, &op, NULL, 0);
+        return error;
+    }
+    doorbell.port = (evtchn_port_t)port;
+    platform->doorbell[platform->doorbells++] = doorbell;
+    return 0;
+}
+
+void platform_unbind(struct platform *platform, uint64_t address)
+{
+    for (unsigned int i = 0; i < platform->doorbells; i++) {
+        struct doorbell *doorbell = &platform->doorbell[i];
+        struct bridge_dm_op op = doorbell_op(platform, BRIDGE_DM_OP_UNBIND, doorbell);
+
+        if (doorbell->address == address) {
+            (void)dm_op(platform, &op, NULL, 0);
+            (void)xenevtchn_unbind(platform->evtchn, doorbell->port);
+            *doorbell = platform->doorbell[--platform->doorbells];
+            return;
+        }
+    }
+}
+
 int platform_ready(struct platform *platform, bool ready)
 {
     struct bridge_dm_op op = {
@@ -435,6 +507,14 @@ int platform_ready(struct platform *platform, bool ready)
 int platform_interrupt(struct platform *platform, uint32_t interrupt, bool level)
 {
     return xendevicemodel_set_irq_level(platform->devicemodel, platform->domain, interrupt, level) ? -errno : 0;
+}
+
+struct platform_counters platform_counters(const struct platform *platform)
+{
+    struct platform_counters counters = { .doorbells = platform->rung };
+
+    platform_request_count(&platform->counters, &counters);
+    return counters;
 }
 
 static bool map_piece(struct platform *platform, struct bank *bank, uint64_t piece)

@@ -112,8 +112,11 @@ static void write_queue_size(struct virtio_pci *pci, uint32_t value)
 /* 4.1.4.3.2: a driver never writes 0. */
 static void write_queue_enable(struct virtio_pci *pci, uint32_t value)
 {
-    if (value == 1) {
+    const struct virtqueue *queue = selected(pci);
+
+    if (queue && value == 1) {
         virtio_device_enable_queue(pci->device, pci->queue_select);
+        pci_function_use_doorbell(&pci->function, pci->queue_select, queue->enabled);
     }
 }
 

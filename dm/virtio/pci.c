@@ -14,6 +14,7 @@
 #define VENDOR_VIRTIO    0x1af4u  /* 4.1.2 */
 #define DEVICE_BASE      0x1040u
 #define REVISION         1u
+#define NOTIFICATION_SIZE 2u /* 4.1.5.2, without NOTIFICATION_DATA */
 #define CAPABILITY_SIZE  ((uint8_t)sizeof(struct virtio_pci_cap))
 
 static void queue_interrupt(void *opaque, unsigned int queue)
@@ -58,6 +59,9 @@ static void reset_done(void *opaque)
     pci->config_vector = VIRTIO_MSI_NO_VECTOR;
     pci->isr = 0;
     pci_intx_deassert(&pci->function);
+    for (unsigned int queue = 0; queue < pci->device->queue_count; queue++) {
+        pci_function_use_doorbell(&pci->function, queue, false);
+    }
     pci_function_reset_done(&pci->function);
 }
 
@@ -107,8 +111,8 @@ static uint64_t isr_access(struct virtio_pci *pci, uint64_t offset, bool write)
 }
 
 /*
- * 4.1.5.2: the driver writes the queue's index, 16 bits; the address says the same. The value is not looked at: a
- * notification too many costs little, one too few can stop the guest.
+ * 4.1.5.2: the driver writes the queue's index, 16 bits; the address says the same. The value is not looked at, which a
+ * doorbell loses: a notification too many costs little, one too few can stop the guest.
  */
 static uint64_t notify_access(struct virtio_pci *pci, uint64_t offset, unsigned int size, bool write)
 {
@@ -273,5 +277,9 @@ void virtio_pci_init(struct virtio_pci *pci, struct virtio_device *device, uint3
                               device->queue_count + 1);
     }
     add_structures(pci);
+    for (unsigned int queue = 0; queue < device->queue_count; queue++) {
+        pci_function_add_doorbell(&pci->function, VIRTIO_PCI_BAR, VIRTIO_PCI_NOTIFY + queue * VIRTIO_PCI_MULTIPLIER,
+                                  NOTIFICATION_SIZE);
+    }
     virtio_device_connect(device, &transport_operations, pci);
 }

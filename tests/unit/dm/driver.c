@@ -300,6 +300,8 @@ void ring_publish(struct driver *driver, uint16_t head)
 void driver_kick(struct driver *driver)
 {
     machine_write(driver->machine, driver->notify, 2, 0);
+    /* With a doorbell nobody waits for the model, which by now runs on another processor. */
+    machine_turn(driver->machine);
 }
 
 /* Virtio 1.2, 2.7.10 */

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Doorbells: hardly a vCPU waits while the guest reads its disk block by block, before and after the device model was
+killed with its doorbells bound.
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
+# pylint: disable=wrong-import-position
+from board import Board, Domain, Failed
+from cases import cases_of, main
+from scene import (ANY_FAILED, binding, checksum, empty_disk, ended, healthy, kernel, random_disk, require_checksum,
+                   require_interrupts)
+
+MIB = 4
+READS = MIB * 256
+
+# With INTx each interrupt costs an access: the ISR status is read.
+CASES = {
+    "msix_6.1": ("6.1", "", "msix", READS // 2),
+    "intx_6.12": ("6.12", "--no-msix", "intx", READS * 2),
+}
+
+
+def counts(name):
+    """What the second device model has counted."""
+    version, options, interrupts, accesses_max = CASES[name]
+    disk = random_disk(MIB)
+    guest = Domain(kernel=kernel(version), run="read-and-tell", properties=binding())
+    console = Board(f"doorbells-{name}", [guest], counted=True, dom0_run="serve-and-count",
+                    dom0_words=f"sb.options={options}",
+                    disks={"disk": disk, "mailbox": empty_disk(1, f"mailbox-{name}")}).run(
+        until=[ended(0, "serve-and-count"), ended(1, "read-and-tell")], unless=[ANY_FAILED])
+    healthy(console, "dom1")
+    require_checksum(console, "dom1", disk)
+    console.require(f"dom1: sb: guest again, sha256 {checksum(disk)}$")
+    require_interrupts(console, "dom1", interrupts)
+    console.require("dom0: sb: dom0 device model ends with 0$")
+    accesses = int(console.require(r"dom0: sb: dom0 counts accesses: (\d+), malformed: 0$")[1])
+    rung = int(console.require(r"dom0: sb: dom0 counts doorbells rung: (\d+)$")[1])
+    if rung < READS or accesses > accesses_max:
+        raise Failed(f"{READS} reads rang {rung} doorbells and made {accesses} accesses (console: {console.log})")
+
+
+cases_of(CASES, counts)
+if __name__ == "__main__":
+    main()
