@@ -22,7 +22,10 @@
 #define BRIDGE_DM_OP_UNBIND   0x50434904U
 #define BRIDGE_DM_OP_ADOPT    0x50434905U
 
-/* What the bridge is, so that a device model need not be told twice. */
+/*
+ * What the bridge is, so that a device model need not be told twice. buf[1] receives the guest's RAM, ram_banks of struct
+ * bridge_window in rising order; as many as there is room for are written.
+ */
 struct bridge_dm_op_describe {
     uint32_t index;           /* IN */
     uint32_t flags;           /* OUT: BRIDGE_FLAG_* */
@@ -33,15 +36,6 @@ struct bridge_dm_op_describe {
     uint32_t generation;      /* OUT */
     uint32_t ram_banks;       /* IN: room in buf[1]; OUT: how many banks the guest has */
     uint32_t pad;
-};
-
-/*
- * buf[1] of describe: the guest's RAM, ram_banks elements, in rising order; as many as there is room for are
- * written.
- */
-struct bridge_dm_op_ram {
-    uint64_t base;
-    uint64_t size;
 };
 
 /*

@@ -102,7 +102,7 @@ static int dm_op(struct platform *platform, struct bridge_dm_op *op, void *extra
 
 static int describe(struct platform *platform, uint32_t *state)
 {
-    struct bridge_dm_op_ram ram[BANKS_MAX];
+    struct bridge_window ram[BANKS_MAX];
     struct bridge_dm_op op = {
         .op = BRIDGE_DM_OP_DESCRIBE,
         .u.describe = { .index = platform->space.segment, .ram_banks = BANKS_MAX },

@@ -100,7 +100,7 @@ static void access_window(struct input *input)
 
 static void raw_operation(struct input *input)
 {
-    struct bridge_dm_op_ram banks[MACHINE_BANKS];
+    struct bridge_window banks[MACHINE_BANKS];
     struct bridge_dm_op op;
     struct dmop_args args = {.nr_bufs = take(input, 1) & 3, .buf = {{.h = {&op}, .size = sizeof(op)}, {.h = {banks}}}};
     unsigned int i;

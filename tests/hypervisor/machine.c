@@ -57,8 +57,8 @@ void machine_start(struct machine *m, unsigned int bridges, uint32_t flags, unsi
     }
     m->pci->owner = xzalloc_array(uint8_t, m->pci->nr_owners);
     m->pci->nr_banks = MACHINE_BANKS;
-    m->pci->bank[0] = (struct bridge_dm_op_ram){0xc0000000, 0x20000000};
-    m->pci->bank[1] = (struct bridge_dm_op_ram){0x200000000, 0x40000000};
+    m->pci->bank[0] = (struct bridge_window){0xc0000000, 0x20000000};
+    m->pci->bank[1] = (struct bridge_window){0x200000000, 0x40000000};
     ioreq_pci_init_run_time(&m->guest, m->pci);
     m->guest.arch.ioreq_pci = m->pci;
     faults.allocation_forbidden = true;

@@ -11,7 +11,7 @@ static int call(unsigned int buffers, uint64_t size)
     return ioreq_pci_dm_op(&machine.guest, &args);
 }
 
-static int describe(struct bridge_dm_op_ram *banks, uint64_t size)
+static int describe(struct bridge_window *banks, uint64_t size)
 {
     const struct dmop_args args = {
         .nr_bufs = banks != NULL ? 2 : 1,
@@ -115,7 +115,7 @@ static void describe_says_what_the_bridge_is(void **state)
 
 static void describe_gives_ram_as_far_as_there_is_room(void **state)
 {
-    struct bridge_dm_op_ram banks[4];
+    struct bridge_window banks[4];
     unsigned int room;
 
     (void)state;

@@ -171,16 +171,18 @@ static void hold_timer_expired(void *data)
         pci->held->state = IOREQ_PCI_ABSENT;
         release(d, pci);
     }
-    else if ( pci->stopped_at )
-        set_timer(&pci->hold_timer, pci->hold_until);
-    else if ( all_descheduled(d) )
-    {
-        pci->stopped_at = get_cycles();
-        domain_vtimer_stop(d);
-        set_timer(&pci->hold_timer, pci->hold_until);
-    }
     else
-        set_timer(&pci->hold_timer, NOW() + IOREQ_PCI_HOLD_POLL);
+    {
+        if ( !pci->stopped_at && all_descheduled(d) )
+        {
+            pci->stopped_at = get_cycles();
+            domain_vtimer_stop(d);
+        }
+
+        set_timer(&pci->hold_timer, pci->stopped_at
+                                    ? pci->hold_until
+                                    : NOW() + IOREQ_PCI_HOLD_POLL);
+    }
 
     spin_unlock(&pci->lock);
 }

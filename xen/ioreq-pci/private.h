@@ -86,7 +86,7 @@ struct ioreq_pci {
     struct ioreq_pci_bridge bridge[IOREQ_PCI_BRIDGES];
 
     unsigned int nr_banks;
-    struct bridge_dm_op_ram bank[];
+    struct bridge_window bank[];
 };
 
 void ioreq_pci_init_run_time(struct domain *d, struct ioreq_pci *pci);

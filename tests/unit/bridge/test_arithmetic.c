@@ -102,10 +102,10 @@ static void wire_format_has_no_hidden_padding(void **state)
 {
     (void)state;
     assert_int_equal(sizeof(struct bridge_dm_op_describe), 80);
-    assert_int_equal(sizeof(struct bridge_dm_op_ram), 16);
+    assert_int_equal(sizeof(struct bridge_window), 16);
     assert_int_equal(sizeof(struct bridge_dm_op_ready), 16);
     assert_int_equal(sizeof(struct bridge_dm_op_doorbell), 24);
-    assert_int_equal(sizeof(struct bridge_dm_op_adopt), 8);
+    assert_int_equal(sizeof(struct bridge_dm_op_adopt), 12);
     assert_int_equal(sizeof(struct bridge_dm_op), 88);
     assert_int_equal(offsetof(struct bridge_dm_op, u), 8);
     assert_int_equal(offsetof(struct bridge_dm_op_describe, interrupt_first), 56);
