@@ -58,13 +58,14 @@ static const struct option long_options[] = {
 static void print_help(FILE *to)
 {
     (void)fputs("Usage: " NAME " --domain N [OPTION]... --blk FILE[,readonly][,id=ID][,addr=N]...\n"
-                "Gives a Xen guest virtio devices behind its secondary PCI host bridge.\n"
+                "Gives a Xen guest virtio devices behind its secondary PCI host bridge, or in plain ranges.\n"
                 "\n"
                 "  --domain N     the guest's domain id\n"
                 "  --bridge N     which of the guest's bridges, from 0 (default: 0)\n"
                 "  --blk FILE[,readonly][,id=ID][,addr=N]\n"
                 "                 a disk: a file or a block device (a comma in FILE is written twice),\n"
-                "                 as PCI device N, 1 to 31 (default: the first that is free, from 1)\n"
+                "                 as PCI device N, 1 to 31 (default: the first that is free, from 1);\n"
+                "                 in plain ranges: a virtio-mmio device, one every 0x200 bytes\n"
                 "  --no-msix      interrupts by INTx only\n"
                 "  --share        leave the rest of the bus to other device models\n"
                 "  --no-ready     with --share: another device model, started later, declares the bus ready\n"

@@ -13,19 +13,25 @@
 
 #include "pci/bus.h"
 #include "loop.h"
+#include "virtio/mmio.h"
 #include "virtio/pci.h"
 
 #define LOOP_ENTRIES 512u
 
 struct disk {
     struct blk *blk;
-    struct virtio_pci pci;
+    union {
+        struct virtio_pci pci;
+        struct virtio_mmio mmio;
+    };
 };
 
 struct model {
     struct platform *platform;
     struct loop *loop;
+    bool plain; /* the bridge has no ECAM, it is plain ranges: then mmio is used, else bus */
     struct pci_bus bus;
+    struct virtio_mmio_bus mmio;
     bool ready; /* we have declared the bus so */
     struct loop_watch accesses;
     struct loop_watch stop;
@@ -50,10 +56,13 @@ static void fail(struct model *model, int error)
 static void serve(void *opaque, int error)
 {
     struct model *model = opaque;
-    const int result = error ? error : platform_serve(model->platform, pci_bus_access, &model->bus);
 
-    if (result) {
-        fail(model, result);
+    if (!error) {
+        error = model->plain ? platform_serve(model->platform, virtio_mmio_bus_access, &model->mmio)
+                             : platform_serve(model->platform, pci_bus_access, &model->bus);
+    }
+    if (error) {
+        fail(model, error);
     }
 }
 
@@ -78,7 +87,6 @@ static unsigned int device_number(const struct model_options *options, unsigned 
 static int add_disk(struct model *model, const struct model_options *options, unsigned int i, char *error)
 {
     struct disk *disk = &model->disk[i];
-    const bool msix = options->msix && bridge_msi_count(platform_bridge(model->platform)) > 0;
     const char *reason;
     int result = blk_create(&disk->blk, model->loop, model->platform, &options->disk[i], &reason);
 
@@ -87,6 +95,13 @@ static int add_disk(struct model *model, const struct model_options *options, un
         return result;
     }
     model->disk_count++;
+    if (model->plain) {
+        result = virtio_mmio_bus_attach(&model->mmio, &disk->mmio, blk_device(disk->blk), &reason);
+        if (result) {
+            (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s", options->disk[i].path, reason);
+        }
+        return result;
+    }
     virtio_pci_init(&disk->pci, blk_device(disk->blk), BLK_CLASS, msix);
     result = pci_bus_attach(&model->bus, &disk->pci.function, device_number(options, i));
     if (result) {
@@ -114,7 +129,17 @@ static int build(struct model *model, const struct model_options *options, char 
                        strerror(-result));
         return result;
     }
-    pci_bus_init(&model->bus, model->platform);
+    model->plain = platform_bridge(model->platform)->ecam.size == 0;
+    if (model->plain && options->shared) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "domain %u, bridge %u: plain ranges cannot be shared", options->domain,
+                       options->bridge);
+        return -EINVAL;
+    }
+    if (model->plain) {
+        virtio_mmio_bus_init(&model->mmio, model->platform);
+    } else {
+        pci_bus_init(&model->bus, model->platform);
+    }
     for (unsigned int i = 0; i < options->disk_count; i++) {
         result = add_disk(model, options, i, error);
         if (result) {
@@ -125,14 +150,16 @@ static int build(struct model *model, const struct model_options *options, char 
     return 0;
 }
 
-/* Configuration space comes last: a guest that finds a function finds all of it. */
+/* The claim comes last: a guest that finds a device finds all of it. */
 static int open_bus(struct model *model, const struct model_options *options, char *error)
 {
     unsigned int device;
-    int result = pci_bus_open(&model->bus, options->shared, &device);
+    int result = model->plain ? virtio_mmio_bus_open(&model->mmio)
+                              : pci_bus_open(&model->bus, options->shared, &device);
 
     if (result && !options->shared) {
-        (void)snprintf(error, MODEL_ERROR_MAX, "cannot claim the ECAM window: %s", strerror(-result));
+        (void)snprintf(error, MODEL_ERROR_MAX, "cannot claim the %s: %s", model->plain ? "ranges" : "ECAM window",
+                       strerror(-result));
     } else if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "domain %u, bridge %u: function 00:%02x.0: %s", options->domain,
                        options->bridge, device,
@@ -289,15 +316,19 @@ bool model_guest_gone(const struct model *model)
 void model_report(const struct model *model, FILE *to)
 {
     const struct pci_bus_counters *bus = &model->bus.counters;
+    const struct virtio_mmio_counters *mmio = &model->mmio.counters; /* one of the two is all 0 */
     const struct platform_counters platform = platform_counters(model->platform);
 
     (void)fprintf(to, "accesses: %llu, malformed: %llu\n", (unsigned long long)platform.requests,
                   (unsigned long long)platform.malformed);
     (void)fprintf(to, "doorbells rung: %llu\n", (unsigned long long)platform.doorbells);
-    (void)fprintf(to, "accesses that nothing answers: %llu\n", (unsigned long long)bus->unanswered);
-    (void)fprintf(to, "claims refused: %llu\n", (unsigned long long)bus->refused_claims);
+    (void)fprintf(to, "accesses that nothing answers: %llu\n",
+                  (unsigned long long)(bus->unanswered + mmio->unanswered));
+    (void)fprintf(to, "claims refused: %llu\n",
+                  (unsigned long long)(bus->refused_claims + mmio->refused_claims));
     (void)fprintf(to, "MSI-X messages to nowhere: %llu\n", (unsigned long long)bus->bad_messages);
-    (void)fprintf(to, "interrupts refused: %llu\n", (unsigned long long)bus->lost_interrupts);
+    (void)fprintf(to, "interrupts refused: %llu\n",
+                  (unsigned long long)(bus->lost_interrupts + mmio->lost_interrupts));
     for (unsigned int i = 0; i < model->disk_count; i++) {
         const struct virtio_device_counters *device = &blk_device(model->disk[i].blk)->counters;
 

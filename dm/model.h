@@ -2,7 +2,8 @@
 /*
  * The device model as a whole: platform, event loop, bus and devices, put together and taken apart in the right order.
  *
- *   model_create()  attaches, makes the devices, claims their configuration space last, declares the bus ready
+ *   model_create()  attaches, makes the devices, claims their configuration space, or the plain ranges, last, declares
+ *                   the bus ready
  *   model_turn()    one turn of the event loop; model_run() makes turns until the end
  *   model_stop()    bus not ready, no new requests, those in flight end, then the model has ended
  *   model_destroy() makes the files durable and gives everything back
@@ -28,7 +29,7 @@ struct model_options {
     bool msix;
     bool shared;   /* other device models have functions of the bus, too */
     bool no_ready; /* another device model declares the bus ready */
-    unsigned int disk_count;
+    unsigned int disk_count; /* in plain ranges disk i has place i (virtio/mmio.h) */
     struct blk_options disk[MODEL_DISKS_MAX];
     unsigned int device[MODEL_DISKS_MAX]; /* PCI device of each, 1..31; 0: the first that is free */
 };

@@ -236,7 +236,7 @@ static uint64_t guest_access(struct local_guest *guest, uint64_t address, unsign
         .type = IOREQ_TYPE_COPY,
     };
 
-    if (address - bridge_service_base(&guest->config.bridge) < BRIDGE_SERVICE_SIZE) {
+    if (bridge_service_contains(&guest->config.bridge, address)) {
         guest->counters.service++;
         return write ? 0 : service_read(guest, address) & platform_request_ones(size);
     }

@@ -91,7 +91,7 @@ static void write_queue_vector(struct virtio_pci *pci, uint32_t value)
 
 static void write_status(struct virtio_pci *pci, uint32_t value)
 {
-    virtio_device_set_status(pci->device, (uint8_t)value);
+    virtio_device_set_status(pci->device, value);
 }
 
 static void write_queue_select(struct virtio_pci *pci, uint32_t value)

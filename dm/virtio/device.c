@@ -72,7 +72,7 @@ static void work(void *opaque)
 
     device->kicked = 0;
     for (unsigned int i = 0; i < device->queue_count; i++) {
-        if ((kicked & 1u << i) && device->queue[i].enabled && running(device)) {
+        if ((kicked & ~device->closing & 1u << i) && device->queue[i].enabled && running(device)) {
             work_on(device, i);
         }
     }
@@ -127,6 +127,7 @@ static void finish_reset(struct virtio_device *device)
         virtqueue_reset(&device->queue[i]);
     }
     device->kicked = 0;
+    device->closing = 0;
     device->features = 0;
     device->status = 0;
     device->resetting = false;
@@ -144,6 +145,14 @@ void virtio_device_reset(struct virtio_device *device)
     }
 }
 
+static void finish_disabling(struct virtio_device *device, unsigned int index)
+{
+    if ((device->closing & 1u << index) && device->queue[index].in_flight == 0) {
+        device->closing &= ~(1u << index);
+        virtqueue_reset(&device->queue[index]);
+    }
+}
+
 void virtio_device_complete(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
                             uint32_t written)
 {
@@ -155,6 +164,7 @@ void virtio_device_complete(struct virtio_device *device, unsigned int queue, st
         return;
     }
     virtqueue_complete(&device->queue[queue], chain, written);
+    finish_disabling(device, queue);
     loop_defer(device->loop, &device->task);
 }
 
@@ -193,10 +203,10 @@ static bool acceptable(const struct virtio_device *device)
 }
 
 /* 2.1.1: the driver sets bits one after the other and clears none but by writing 0, which is the reset. */
-void virtio_device_set_status(struct virtio_device *device, uint8_t value)
+void virtio_device_set_status(struct virtio_device *device, uint32_t value)
 {
     const uint8_t old = device->status;
-    uint8_t set = value & STATUS_DRIVER_MAY_SET & (uint8_t)~old;
+    uint8_t set = (uint8_t)(value & STATUS_DRIVER_MAY_SET & ~old);
 
     if (device->resetting) {
         return;
@@ -234,6 +244,16 @@ uint32_t virtio_device_features(uint64_t features, unsigned int select)
     return select > 1 ? 0 : (uint32_t)(features >> (32 * select));
 }
 
+uint64_t virtio_read_image(const void *image, size_t image_size, uint64_t offset, unsigned int size)
+{
+    uint64_t data = UINT64_MAX;
+
+    if (offset < image_size) {
+        memcpy(&data, (const char *)image + offset, image_size - offset < size ? image_size - offset : size);
+    }
+    return data;
+}
+
 struct virtqueue *virtio_device_open_queue(struct virtio_device *device, unsigned int index)
 {
     if (device->resetting || index >= device->queue_count || device->queue[index].enabled) {
@@ -256,6 +276,14 @@ void virtio_device_enable_queue(struct virtio_device *device, unsigned int index
         return;
     }
     virtio_device_kick(device, index);
+}
+
+void virtio_device_disable_queue(struct virtio_device *device, unsigned int index)
+{
+    if (!device->resetting && index < device->queue_count && device->queue[index].enabled) {
+        device->closing |= 1u << index;
+        finish_disabling(device, index);
+    }
 }
 
 void virtio_device_kick(struct virtio_device *device, unsigned int index)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A virtio device between its transport (pci.h, which turns registers into the calls below) and its kind (blk, ...:
- * devices/, which answers requests): status, features, queues, reset (virtio 1.2, sections 2.1, 2.2, 2.4, 3.1).
+ * A virtio device between its transport (pci.h or mmio.h, which turns registers into the calls below) and its kind
+ * (blk, ...: devices/, which answers requests): status, features, queues, reset (virtio 1.2, sections 2.1, 2.2, 2.4,
+ * 3.1).
  *
  * A notification is noted, and the queue is worked on in a task of the event loop, after the access that notified has
  * been answered. Completions are collected likewise, so that one interrupt serves all that ended in one turn of the
@@ -70,6 +71,7 @@ struct virtio_device {
 
     unsigned int queue_count;
     uint32_t kicked;            /* one bit a queue: look for new chains */
+    uint32_t closing;           /* one bit a queue: to be disabled when no chain of it is in flight */
     struct virtqueue queue[VIRTIO_QUEUES_MAX];
     struct virtio_device_counters counters;
 };
@@ -96,9 +98,12 @@ unsigned int virtio_device_in_flight(const struct virtio_device *device);
 /* For transports. */
 void virtio_device_connect(struct virtio_device *device, const struct virtio_transport_operations *transport,
                            void *opaque);
-void virtio_device_set_status(struct virtio_device *device, uint8_t value);
+void virtio_device_set_status(struct virtio_device *device, uint32_t value);
 void virtio_device_set_features(struct virtio_device *device, unsigned int select, uint32_t value);
 uint32_t virtio_device_features(uint64_t features, unsigned int select); /* one of the 32-bit parts */
+
+/* Bytes of a structure for an access of 1 to 8 of them, all ones where it has none. */
+uint64_t virtio_read_image(const void *image, size_t image_size, uint64_t offset, unsigned int size);
 
 /*
  * The queue whose registers the driver may change now; NULL: none of that index, enabled already, or the device is
@@ -106,6 +111,12 @@ uint32_t virtio_device_features(uint64_t features, unsigned int select); /* one 
  */
 struct virtqueue *virtio_device_open_queue(struct virtio_device *device, unsigned int index);
 void virtio_device_enable_queue(struct virtio_device *device, unsigned int index);
+
+/*
+ * Takes no more chains from the queue. When none is in flight, which may be now, it is disabled, with its registers as
+ * after power on.
+ */
+void virtio_device_disable_queue(struct virtio_device *device, unsigned int index);
 void virtio_device_kick(struct virtio_device *device, unsigned int index); /* any index */
 void virtio_device_kick_all(struct virtio_device *device);
 void virtio_device_reset(struct virtio_device *device);

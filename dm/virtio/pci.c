@@ -5,8 +5,6 @@
  */
 #include "pci.h"
 
-#include <string.h>
-
 #include <linux/virtio_pci.h>
 
 #include "common_config.h"
@@ -72,17 +70,6 @@ static const struct virtio_transport_operations transport_operations = {
     .reset_done = reset_done,
 };
 
-/* Bytes of an image, all ones where there is none; offset is below VIRTIO_PCI_REGION. */
-static uint64_t read_image(const void *image, size_t image_size, uint64_t offset, unsigned int size)
-{
-    uint64_t data = UINT64_MAX;
-
-    if (offset < image_size) {
-        memcpy(&data, (const char *)image + offset, image_size - offset < size ? image_size - offset : size);
-    }
-    return data;
-}
-
 static uint64_t common_access(struct virtio_pci *pci, uint64_t offset, unsigned int size, bool write, uint64_t data)
 {
     struct virtio_pci_common_cfg image;
@@ -92,7 +79,7 @@ static uint64_t common_access(struct virtio_pci *pci, uint64_t offset, unsigned 
         return 0;
     }
     virtio_common_image(pci, &image);
-    return read_image(&image, sizeof(image), offset, size);
+    return virtio_read_image(&image, sizeof(image), offset, size);
 }
 
 /* 4.1.4.5: reading clears the status and takes the interrupt back. */
@@ -136,7 +123,7 @@ static uint64_t bar_access(void *opaque, unsigned int bar, uint64_t offset, unsi
         return isr_access(pci, within, write);
     case VIRTIO_PCI_DEVICE:
         /* No kind has a writable configuration field yet. */
-        return write ? 0 : read_image(pci->device->config, pci->device->config_size, within, size);
+        return write ? 0 : virtio_read_image(pci->device->config, pci->device->config_size, within, size);
     case VIRTIO_PCI_NOTIFY:
         return notify_access(pci, within, size, write);
     default:

@@ -92,25 +92,101 @@ static void find_capabilities(struct driver *driver)
     assert_true(driver->common && driver->notify && driver->isr && driver->config && driver->window);
 }
 
+/* 4.2.3.1.1 */
+static void probe_mmio(struct driver *driver)
+{
+    const struct bridge *ranges = &driver->machine->bridge;
+    const uint64_t offset = (driver->device - 1) * 0x200ull;
+
+    driver->mmio = true;
+    driver->bar = offset < ranges->memory.size ? ranges->memory.base + offset
+                                               : ranges->prefetch.base + (offset - ranges->memory.size);
+    driver->config = driver->bar + VIRTIO_MMIO_CONFIG;
+    assert_int_equal(mmio_read(driver, VIRTIO_MMIO_MAGIC_VALUE), 0x74726976);
+    assert_int_equal(mmio_read(driver, VIRTIO_MMIO_VERSION), 2);
+    assert_int_equal(mmio_read(driver, VIRTIO_MMIO_DEVICE_ID), 2);
+}
+
 void driver_probe(struct driver *driver, struct machine *machine, unsigned int device)
 {
     *driver = (struct driver){
         .machine = machine, .device = device, .queue_size = DRIVER_QUEUE_SIZE,
         .memory = MACHINE_RAM + device * 0x100000ull,
     };
+    if (machine->bridge.ecam.size == 0) {
+        probe_mmio(driver);
+        return;
+    }
     assert_int_equal(config_read(driver, PCI_VENDOR_ID, 4), 0x1042u << 16 | 0x1af4u);
     assert_int_equal(config_read(driver, PCI_HEADER_TYPE, 1), PCI_HEADER_TYPE_NORMAL);
     place_bar(driver);
     find_capabilities(driver);
 }
 
+uint32_t mmio_read(struct driver *driver, unsigned int offset)
+{
+    return (uint32_t)machine_read(driver->machine, driver->bar + offset, 4);
+}
+
+void mmio_write(struct driver *driver, unsigned int offset, uint32_t data)
+{
+    machine_write(driver->machine, driver->bar + offset, 4, data);
+}
+
+static unsigned int mmio_register(unsigned int offset, bool write)
+{
+    switch (offset) {
+    case VIRTIO_PCI_COMMON_DFSELECT:
+        return VIRTIO_MMIO_DEVICE_FEATURES_SEL;
+    case VIRTIO_PCI_COMMON_DF:
+        return VIRTIO_MMIO_DEVICE_FEATURES;
+    case VIRTIO_PCI_COMMON_GFSELECT:
+        return VIRTIO_MMIO_DRIVER_FEATURES_SEL;
+    case VIRTIO_PCI_COMMON_GF:
+        return VIRTIO_MMIO_DRIVER_FEATURES;
+    case VIRTIO_PCI_COMMON_STATUS:
+        return VIRTIO_MMIO_STATUS;
+    case VIRTIO_PCI_COMMON_Q_SELECT:
+        return VIRTIO_MMIO_QUEUE_SEL;
+    case VIRTIO_PCI_COMMON_Q_SIZE:
+        return write ? VIRTIO_MMIO_QUEUE_NUM : VIRTIO_MMIO_QUEUE_NUM_MAX;
+    case VIRTIO_PCI_COMMON_Q_ENABLE:
+        return VIRTIO_MMIO_QUEUE_READY;
+    case VIRTIO_PCI_COMMON_Q_DESCLO:
+        return VIRTIO_MMIO_QUEUE_DESC_LOW;
+    case VIRTIO_PCI_COMMON_Q_DESCHI:
+        return VIRTIO_MMIO_QUEUE_DESC_HIGH;
+    case VIRTIO_PCI_COMMON_Q_AVAILLO:
+        return VIRTIO_MMIO_QUEUE_AVAIL_LOW;
+    case VIRTIO_PCI_COMMON_Q_AVAILHI:
+        return VIRTIO_MMIO_QUEUE_AVAIL_HIGH;
+    case VIRTIO_PCI_COMMON_Q_USEDLO:
+        return VIRTIO_MMIO_QUEUE_USED_LOW;
+    case VIRTIO_PCI_COMMON_Q_USEDHI:
+        return VIRTIO_MMIO_QUEUE_USED_HIGH;
+    default:
+        fail_msg("the MMIO transport has no field %u", offset);
+        return 0;
+    }
+}
+
 uint64_t common_read(struct driver *driver, unsigned int offset, unsigned int size)
 {
+    if (driver->mmio) {
+        return mmio_read(driver, mmio_register(offset, false));
+    }
     return machine_read(driver->machine, driver->common + offset, size);
 }
 
 void common_write(struct driver *driver, unsigned int offset, unsigned int size, uint64_t data)
 {
+    if (driver->mmio) {
+        mmio_write(driver, mmio_register(offset, true), (uint32_t)data);
+        if (size == 8) {
+            mmio_write(driver, mmio_register(offset + 4, true), (uint32_t)(data >> 32));
+        }
+        return;
+    }
     machine_write(driver->machine, driver->common + offset, size, data);
 }
 
@@ -170,9 +246,12 @@ uint32_t driver_msix_interrupt(const struct driver *driver, unsigned int vector)
 
 void driver_setup_msix(struct driver *driver)
 {
-    const uint64_t table =
-        driver->bar + (config_read(driver, driver->msix + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_OFFSET);
+    uint64_t table;
 
+    if (!driver->msix) {
+        return;
+    }
+    table = driver->bar + (config_read(driver, driver->msix + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_OFFSET);
     config_write(driver, driver->msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
     for (unsigned int vector = 0; vector < 2; vector++) {
         const uint64_t entry = table + vector * PCI_MSIX_ENTRY_SIZE;
@@ -222,9 +301,7 @@ void driver_start(struct driver *driver, uint64_t features)
     driver_reset(driver);
     driver_negotiate(driver, features);
     assert_true(driver_status(driver) & VIRTIO_CONFIG_S_FEATURES_OK);
-    if (driver->msix) {
-        driver_setup_msix(driver);
-    }
+    driver_setup_msix(driver);
     driver_setup_queue(driver);
     driver_enable_queue(driver);
     assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
@@ -299,6 +376,10 @@ void ring_publish(struct driver *driver, uint16_t head)
 
 void driver_kick(struct driver *driver)
 {
+    if (driver->mmio) {
+        mmio_write(driver, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+        return;
+    }
     machine_write(driver->machine, driver->notify, 2, 0);
     /* With a doorbell nobody waits for the model, which by now runs on another processor. */
     machine_turn(driver->machine);

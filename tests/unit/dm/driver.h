@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A guest's virtio-blk driver, as small as it can be: it finds a function in configuration space, puts its BAR
- * somewhere, negotiates, builds split rings in guest memory and waits for used elements. What it does in
+ * somewhere (or knows the device's registers, in plain ranges), negotiates, builds split rings in guest memory and
+ * waits for used elements. What it does in
  * driver_probe() and driver_start() is what Linux does; everything below that can be done wrongly on purpose.
  *
  * Each device has a megabyte of guest memory of its own: rings first, then buffers.
@@ -12,6 +13,7 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
@@ -35,8 +37,9 @@
 
 struct driver {
     struct machine *machine;
-    unsigned int device; /* PCI device number */
-    uint64_t bar;
+    unsigned int device; /* PCI device number; in plain ranges place + 1 */
+    uint64_t bar;        /* or the device's registers in plain ranges */
+    bool mmio;
     uint64_t memory; /* guest address of the device's megabyte */
     uint64_t common, notify, isr, config;
     uint32_t notify_multiplier;
@@ -58,7 +61,10 @@ struct buffer {
     bool write; /* device-writable */
 };
 
-/* Finds the function, sizes and places the BAR, enables memory decoding and bus mastering, finds the structures. */
+/*
+ * Finds the function, sizes and places the BAR, enables memory decoding and bus mastering, finds the structures. In
+ * plain ranges, checks what identifies a device.
+ */
 void driver_probe(struct driver *driver, struct machine *machine, unsigned int device);
 
 /*
@@ -70,16 +76,20 @@ void driver_start(struct driver *driver, uint64_t features);
 /* The steps of it. */
 void driver_reset(struct driver *driver);
 void driver_negotiate(struct driver *driver, uint64_t features); /* up to FEATURES_OK */
-void driver_setup_msix(struct driver *driver);
+void driver_setup_msix(struct driver *driver);   /* if it is there */
 void driver_setup_queue(struct driver *driver); /* registers; then driver_enable_queue() */
 void driver_enable_queue(struct driver *driver);
 uint32_t driver_msix_interrupt(const struct driver *driver, unsigned int vector); /* what it uses for a vector */
 
-/* Common configuration. */
+/* Common configuration; of the MMIO transport the register that means the same, as 32 bits. */
 uint64_t common_read(struct driver *driver, unsigned int offset, unsigned int size);
 void common_write(struct driver *driver, unsigned int offset, unsigned int size, uint64_t data);
 uint8_t driver_status(struct driver *driver);
 void driver_set_status(struct driver *driver, uint8_t status);
+
+/* A 32-bit register of the MMIO transport. */
+uint32_t mmio_read(struct driver *driver, unsigned int offset);
+void mmio_write(struct driver *driver, unsigned int offset, uint32_t data);
 
 /* Rings. */
 struct vring_desc *ring_descriptor(struct driver *driver, unsigned int index);

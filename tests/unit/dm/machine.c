@@ -104,6 +104,11 @@ void machine_start(struct machine *machine, const struct machine_options *option
         .bank = { { MACHINE_RAM, MACHINE_BANK }, { MACHINE_RAM2, MACHINE_BANK } },
     };
 
+    if (options->plain || getenv("MACHINE_PLAIN")) {
+        config.bridge.ecam = (struct bridge_window){ 0 };
+        config.bridge.memory.size = 0x1000;
+        config.bridge.prefetch.size = 0x1000;
+    }
     local_guest_destroy(left_behind);
     faults_reset();
     *machine = (struct machine){ .bridge = config.bridge, .disks = options->disks ? options->disks : 1 };

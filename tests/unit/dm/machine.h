@@ -22,7 +22,7 @@
 #include "platform/local.h"
 
 #define MACHINE_DOMAIN  7u
-#define MACHINE_DISKS   6u
+#define MACHINE_DISKS   9u
 #define MACHINE_RAM     0x40000000ull
 #define MACHINE_RAM_END 0x41000000ull /* then a hole */
 #define MACHINE_RAM2    0x42000000ull
@@ -40,6 +40,7 @@ struct machine {
 
 struct machine_options {
     unsigned int disks;      /* 0 means 1 */
+    bool plain;              /* two plain ranges of 0x1000 bytes in place of a PCI host bridge */
     bool intx_only;          /* no MSI-X offered */
     bool read_only;
     unsigned int interrupts; /* of the bridge; 0 means 32 */
@@ -47,6 +48,7 @@ struct machine_options {
     const char *id;
 };
 
+/* With MACHINE_PLAIN in the environment every machine is `plain`: so tests of devices run over both transports. */
 void machine_start(struct machine *machine, const struct machine_options *options);
 void machine_finish(struct machine *machine); /* stops the model if it still runs, and checks that it did not fail */
 
