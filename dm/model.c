@@ -102,7 +102,8 @@ static int add_disk(struct model *model, const struct model_options *options, un
         }
         return result;
     }
-    virtio_pci_init(&disk->pci, blk_device(disk->blk), BLK_CLASS, msix);
+    virtio_pci_init(&disk->pci, blk_device(disk->blk), BLK_CLASS,
+                    options->msix && bridge_msi_count(platform_bridge(model->platform)) > 0);
     result = pci_bus_attach(&model->bus, &disk->pci.function, device_number(options, i));
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "two devices are to be PCI device %u", device_number(options, i));

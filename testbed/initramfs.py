@@ -27,8 +27,8 @@ MODULES = {
     # dom0: hypercalls and event channels for the device model; the board's disks
     "dom0": ["xen-privcmd", "xen-evtchn", "xen-gntdev", "virtio_mmio", "virtio_blk",
              "crc32c_generic", "ext4"],
-    # guest: the devices behind the bridge. pci-host-generic itself is built in.
-    "guest": ["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"],
+    # guest: the devices behind the bridge, or in plain ranges. pci-host-generic itself is built in.
+    "guest": ["virtio_pci", "virtio_mmio", "virtio_blk", "crc32c_generic", "ext4"],
 }
 PROGRAMS = ["sbin/mke2fs", "sbin/e2fsck", "usr/bin/lspci"]
 

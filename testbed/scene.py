@@ -39,6 +39,16 @@ def binding(name=PROPERTY, *, ecam=(0x10000000, 0x100000), memory=(0x23000000, 0
     return f"{name} = <{' '.join(map(hex, cells))}>;"
 
 
+def plain_ranges(*bases, interrupts=(100, 1), hold_ms=30000):
+    """A child node with plain ranges of a page each, for which the guest's nodes are in its partial tree."""
+    return f"""ranges@{bases[0]:x} {{
+        compatible = "xen,ioreq-mmio";
+        reg = <{' '.join(f"0 {base:#x} 0 0x1000" for base in bases)}>;
+        xen,irqs = <{interrupts[0]} {interrupts[1]}>;
+        xen,hold-ms = <{hold_ms}>;
+    }};"""
+
+
 def kernel(version):
     """The version, if it could be had; else the case is skipped."""
     if not (BUILD / "kernel" / version).is_dir():
@@ -58,17 +68,20 @@ def healthy(console, *guests):
         console.forbid(rf"{guest}: .*({COMPLAINTS})")
 
 
-def require_unseen_hold(console, guest, held):
+def require_unseen_hold(console, guest, held, before="root bus resource"):
     """Failed if the guest's clock went on while it was parked for `held` seconds or more of the
-    board's time. It is parked when it looks at the bus first, before its kernel's next line."""
+    board's time: between the last line that has `before` in it and the next one of the same kind,
+    its kernel's "[SECONDS] ..." or its script's "sb: ... at SECONDS s"."""
     lines = [line for line in console.lines if line.who == guest]
-    at = max((n for n, line in enumerate(lines) if "root bus resource" in line.text), default=-1)
-    stamps = [re.match(r"\[ *(\d+\.\d+)\]", line.text) for line in lines[at:at + 2]]
-    if at < 0 or None in stamps:
+    at = max((n for n, line in enumerate(lines) if before in line.text), default=len(lines))
+    kind = r"sb: .* at (\d+\.\d+) s" if before.startswith("sb: ") else r"\[ *(\d+\.\d+)\]"
+    stamped = [(line, match) for line in lines[at:] if (match := re.match(kind, line.text))][:2]
+    if len(stamped) < 2:
         raise Failed(f"{guest} has not looked for devices (console: {console.log})")
-    seen = float(stamps[1][1]) - float(stamps[0][1])
+    (first, start), (last, end) = stamped
+    seen = float(end[1]) - float(start[1])
     # On a busy machine both grow.
-    held = max(held, lines[at + 1].seconds - lines[at].seconds)
+    held = max(held, last.seconds - first.seconds)
     if seen > held / 4:
         raise Failed(f"{guest} was parked for {held:.1f} s, and {seen:.1f} s went by on its clock "
                      f"(console: {console.log})")
@@ -120,9 +133,10 @@ def checksum(file):
     return digest.hexdigest()
 
 
-def require_checksum(console, guest, file):
-    """Failed unless the guest printed the file's sha256."""
-    seen, expected = console.require(rf"{guest}: sb: guest sha256 (\w+)")[1], checksum(file)
+def require_checksum(console, guest, file, disk=""):
+    """Failed unless the guest printed the file's sha256, as that of its disk if that has a name."""
+    seen = console.require(rf"{guest}: sb: guest {disk and f'disk {disk} '}sha256 (\w+)")[1]
+    expected = checksum(file)
     if seen != expected:
         raise Failed(f"{guest} read a disk with sha256 {seen}; {file} has {expected} "
                      f"(console: {console.log})")

@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
 # pylint: disable=wrong-import-position
 from board import BUILD, Board, Domain, Failed
 from cases import Skip, case, main
-from scene import (ANY_FAILED, GRANTS, OTHER_NAME, PROPERTY, binding, ended, healthy)
+from scene import (ANY_FAILED, GRANTS, OTHER_NAME, PROPERTY, binding, ended, healthy, plain_ranges)
 
 TOOL = BUILD / "native/tool/sidebridge"
 
-# What is wrong -> the properties of a domain with 64 MiB, and what Xen says of them.
+# What is wrong -> the properties of a domain with 64 MiB, what Xen says of them, and of which child of its node.
 REFUSED = {
     "overlaps RAM": (
         binding(memory=(0x43000000, 0x2000000)),
@@ -51,23 +51,31 @@ REFUSED = {
         binding() + "nr_spis = <23>;",
         f"{PROPERTY}: nr_spis 23: of the domain does not reach the bridge's last interrupt; "
         "it must be at least 24"),
+    "a plain range overlaps RAM": (
+        plain_ranges(0x43fff000),
+        "xen,ioreq-mmio: memory_address 0x43fff000: 0x43fff000-0x43ffffff overlaps guest RAM "
+        "0x40000000-0x43ffffff; move one of them", "ranges@43fff000"),
+    "a plain range overlaps a PCI host bridge": (
+        binding() + plain_ranges(0x50000000, 0x23fe0000),
+        "xen,ioreq-mmio: prefetch_address 0x23fe0000: 0x23fe0000-0x23fe0fff overlaps another bridge of the "
+        "domain 0x23000000-0x23ffffff; move one of them", "ranges@50000000"),
 }
 
 
 def tool_says(board):
-    """What `sidebridge check` says of the board's host device tree, without the file's name."""
+    """What `sidebridge check` says of the board's host device tree, without the file's name and notes."""
     if not TOOL.exists():
         raise Skip(f"{TOOL} is not built: ./check builds it")
     tree = board.directory / "host.dtb"
     done = subprocess.run([TOOL, "check", tree], capture_output=True, text=True, check=False)
     said = [line.removeprefix(f"{tree}: ") for line in (done.stdout + done.stderr).splitlines()]
-    return done.returncode, [line for line in said if line.startswith("/chosen/")]
+    return done.returncode, [line for line in said if re.match("/chosen/[^ ]*: (?!note: )", line)]
 
 
 @case
 def refused_domains_and_their_neighbours():
     """All of them in one boot, between a domain with a good bridge and one without any."""
-    refused = [Domain(memory_mib=64, properties=wrong) for wrong, _ in REFUSED.values()]
+    refused = [Domain(memory_mib=64, properties=wrong) for wrong, *_ in REFUSED.values()]
     last = len(refused) + 2
     board = Board("binding-refused", [Domain(run="show-empty-bus", properties=binding(flags=0)),
                                       *refused, Domain()], gic=2, counted=True)
@@ -75,13 +83,14 @@ def refused_domains_and_their_neighbours():
                                "dom0: sb: dom0 idle"], unless=[ANY_FAILED])
     healthy(console, "dom1", f"dom{last}")
     expected = []
-    for domain, (wrong, (_, message)) in enumerate(REFUSED.items(), 2):
-        said = [line.text.partition(": ")[2] for line in console.lines
-                if line.who == "xen" and line.text.startswith(f"/chosen/domU{domain}: ")]
-        if said != [message, "not started"]:
+    for domain, (wrong, (_, message, *child)) in enumerate(REFUSED.items(), 2):
+        message = f"{'/'.join([f'/chosen/domU{domain}', *child])}: {message}"
+        said = [line.text for line in console.lines
+                if line.who == "xen" and re.match(f"/chosen/domU{domain}[:/]", line.text)]
+        if said != [message, f"/chosen/domU{domain}: not started"]:
             raise Failed(f"{wrong}: Xen says {said}, not {message!r} (console: {console.log})")
         console.forbid(f"xen: .*d{domain} BANK|dom{domain}: ")
-        expected.append(f"/chosen/domU{domain}: {message}")
+        expected.append(message)
     status, said = tool_says(board)
     if sorted(said) != sorted(expected) or status != 1:
         raise Failed(f"sidebridge check ends with {status} and says:\n" + "\n".join(said))
