@@ -13,6 +13,10 @@
  *   control register, of any other kind     reads as 0, writes are ignored
  *   configuration space, of any kind        its bytes, all ones behind its end; writes are ignored
  *
+ * A reset that finds requests in flight is over when they have ended (device.h), until then the status is not 0. Linux'
+ * driver does not look (2.4.2 says that it should): should it ever reset a device under load, as a crash kernel does,
+ * its next steps are ignored, its probe fails, and it must be bound again.
+ *
  * The event loop's thread only.
  */
 #ifndef VIRTIO_MMIO_H
