@@ -84,6 +84,7 @@ def background_then_a_device():
                           "dom1: sb: guest has read the ranges, 0 wrong",
                           "dom0: sb: dom0 device model starts",
                           "dom1: sb: guest sees the device", "dom1: .*virtio_blk virtio0")
+    console.forbid("xen: .*no device model after")
     healthy(console, "dom1")
     require_checksum(console, "dom1", random_disk(16))
     require_interrupts(console, "dom1", "intx")
