@@ -232,24 +232,20 @@ static inline bool bridge_window_contains(const struct bridge_window *window, ui
     return address - window->base < window->size;
 }
 
-static inline uint64_t bridge_service_base(const struct bridge *bridge)
+/* The v2m frame, with which the service area begins. */
+static inline uint64_t bridge_v2m_base(const struct bridge *bridge)
 {
     return bridge->memory.base + bridge->memory.size - BRIDGE_SERVICE_SIZE;
 }
 
 static inline bool bridge_service_contains(const struct bridge *bridge, uint64_t address)
 {
-    return bridge->ecam.size != 0U && address - bridge_service_base(bridge) < BRIDGE_SERVICE_SIZE;
-}
-
-static inline uint64_t bridge_v2m_base(const struct bridge *bridge)
-{
-    return bridge_service_base(bridge);
+    return bridge->ecam.size != 0U && address - bridge_v2m_base(bridge) < BRIDGE_SERVICE_SIZE;
 }
 
 static inline uint64_t bridge_status_base(const struct bridge *bridge)
 {
-    return bridge_service_base(bridge) + BRIDGE_V2M_SIZE;
+    return bridge_v2m_base(bridge) + BRIDGE_V2M_SIZE;
 }
 
 static inline unsigned int bridge_buses(const struct bridge *bridge)

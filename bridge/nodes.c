@@ -129,15 +129,13 @@ static void fill_range(uint32_t *cells, uint32_t space, uint64_t base, uint64_t 
 static void put_ranges(struct writer *writer, const struct bridge *bridge)
 {
     uint32_t cells[2U * 7U];
-    size_t count = 7;
 
     fill_range(&cells[0], bridge->memory.base >> 32 == 0U ? SPACE_MEMORY_32 : SPACE_MEMORY_64, bridge->memory.base,
                bridge->memory.size - BRIDGE_SERVICE_SIZE);
     if (bridge->prefetch.size != 0U) {
         fill_range(&cells[7], SPACE_MEMORY_64 | SPACE_PREFETCHABLE, bridge->prefetch.base, bridge->prefetch.size);
-        count = 14;
     }
-    put_cells(writer, "ranges", cells, count);
+    put_cells(writer, "ranges", cells, bridge->prefetch.size != 0U ? 14U : 7U);
 }
 
 /*

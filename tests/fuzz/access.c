@@ -41,7 +41,7 @@ static uint64_t take_address(struct input *input)
 
     switch ((how >> 4) & 7) {
     case 0:
-        return bridge_service_base(b) + (take(input, 3) & 0x3ffff) - 0x8000;
+        return bridge_v2m_base(b) + (take(input, 3) & 0x3ffff) - 0x8000;
     case 1:
         return w->base + w->size - 16 + (take(input, 1) & 31);
     case 2:

@@ -156,7 +156,7 @@ static void test_address_impossible(void **state)
             MACHINE_RAM2 + MACHINE_BANK - 16,       /* and of the last one */
             driver.bar,                             /* our own BAR */
             machine.bridge.ecam.base + 0x8000,      /* our own configuration space */
-            bridge_service_base(&machine.bridge),   /* the hypervisor's */
+            bridge_v2m_base(&machine.bridge),   /* the hypervisor's */
             UINT64_MAX - 15,                        /* wraps */
             0xffffffff00000000ull,
         };

@@ -276,7 +276,7 @@ static void test_bar_over_service_area(void **state)
 
     (void)state;
     start(&machine, &driver);
-    check_not_decoded(&driver, bridge_service_base(&machine.bridge));
+    check_not_decoded(&driver, bridge_v2m_base(&machine.bridge));
     check_not_decoded(&driver, bridge_status_base(&machine.bridge));
     machine_finish(&machine);
 }

@@ -55,7 +55,7 @@ static void background_of_every_window(void **state)
         const uint64_t addresses[] = {ecam, i == MACHINE_PLAIN ? b->memory.base : ecam + b->ecam.size - 8,
                                       b->memory.base,
                                       i == MACHINE_PLAIN ? b->memory.base + b->memory.size - 8 :
-                                      bridge_service_base(b) - 8,
+                                      bridge_v2m_base(b) - 8,
                                       b->prefetch.size ? b->prefetch.base : ecam,
                                       b->prefetch.size ? b->prefetch.base + b->prefetch.size - 8 : ecam};
 

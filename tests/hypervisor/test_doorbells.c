@@ -79,7 +79,7 @@ static void only_inside_the_windows(void **state)
 {
     const struct bridge *b = machine_bridge(&machine, 0);
     const unsigned int id = machine_server_of(&machine, 0);
-    const uint64_t refused[] = {0, b->memory.base - 4, b->memory.base + b->memory.size, bridge_service_base(b),
+    const uint64_t refused[] = {0, b->memory.base - 4, b->memory.base + b->memory.size, bridge_v2m_base(b),
                                 bridge_status_base(b), b->memory.base + b->memory.size - 4, b->ecam.base,
                                 b->ecam.base + b->ecam.size - 4, b->prefetch.base - 4, ~3ull,
                                 machine_bridge(&machine, 1)->memory.base};
@@ -90,7 +90,7 @@ static void only_inside_the_windows(void **state)
         assert_int_equal(machine_bind(&machine, 0, id, refused[i], 4, NULL), -ENXIO);
     }
     assert_int_equal(machine_bind(&machine, 0, id, b->memory.base, 4, NULL), 0);
-    assert_int_equal(machine_bind(&machine, 0, id, bridge_service_base(b) - 4, 4, NULL), 0);
+    assert_int_equal(machine_bind(&machine, 0, id, bridge_v2m_base(b) - 4, 4, NULL), 0);
     assert_int_equal(machine_bind(&machine, 0, id, b->prefetch.base, 4, NULL), 0);
     assert_int_equal(machine_bind(&machine, 0, id, b->prefetch.base + b->prefetch.size - 4, 4, NULL), 0);
     assert_int_equal(guest_write(&machine, b->prefetch.base + b->prefetch.size - 4, 4, 0), IO_HANDLED);

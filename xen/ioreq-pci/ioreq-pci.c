@@ -321,20 +321,6 @@ static int describe(const struct ioreq_pci *pci,
     return 0;
 }
 
-static int set_ready(struct domain *d, struct ioreq_pci_bridge *b,
-                     const struct bridge_dm_op_ready *op)
-{
-    int rc = ioreq_pci_check_server(d, op->server);
-
-    if ( op->ready > 1 || op->pad )
-        return -EINVAL;
-
-    if ( !rc )
-        ioreq_pci_set_ready(d, b, op->server, op->ready);
-
-    return rc;
-}
-
 int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
@@ -366,7 +352,10 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
         break;
 
     case BRIDGE_DM_OP_READY:
-        rc = set_ready(d, b, &op.u.ready);
+        rc = op.u.ready.ready > 1 || op.u.ready.pad
+             ? -EINVAL : ioreq_pci_check_server(d, op.u.ready.server);
+        if ( !rc )
+            ioreq_pci_set_ready(d, b, op.u.ready.server, op.u.ready.ready);
         break;
 
     case BRIDGE_DM_OP_BIND:
