@@ -33,7 +33,7 @@ import initramfs
 from initramfs import BUILD, Missing
 
 VERSION = re.search(r"^ *version: '([^']+)'", (BUILD.parent / "meson.build").read_text(encoding="utf-8"), re.M)[1]
-DEVICE_MODEL = BUILD / "arm64/dm/sidebridge-dm"     # dom0 has it as /bin/sidebridge-dm
+DOM0_PROGRAMS = (BUILD / "arm64/dm/sidebridge-dm", BUILD / "arm64/tests/system/sb-xen")     # in its /bin
 MODULES_BASE = 0x58000000       # above Xen (at 0x40200000) and the device tree (at 0x48000000)
 MODULE_ALIGN = 2 << 20
 
@@ -73,6 +73,7 @@ class Domain:
     properties: str = ""        # device tree source: more properties and nodes of its node
     partial: str = ""           # device tree source: its partial device tree, for passthrough
     add: list = field(default_factory=list)     # (file on the host, path inside) for its initramfs
+    image: Path = None          # a program instead of the kernel, without initramfs; run and add are not used
 
 
 @dataclass
@@ -152,12 +153,13 @@ class Board:
                  dom0_kernel="6.1", dom0_mib=768, dom0_cpus=1, dom0_run="", dom0_words="",
                  dom0_add=(), disks=None, xen=None, xen_words="", chosen="", tree="",
                  timeout=400):
-        """counted: one CPU, and time is a count of instructions (-icount), whatever the load.
+        """counted: one CPU, and time is a count of instructions (-icount), whatever the load; of
+        1 ns each, or of any other power of two: what waits for time needs less of ours then.
         disks: {name: raw file}, dom0's /dev/disk/NAME. xen: a hypervisor other than
         build/xen-obj/xen. chosen, tree: device tree source added to /chosen, at the end.
         timeout: seconds of the host's time."""
         self.name, self.domains, self.gic = name, list(domains), gic
-        self.cpus, self.counted = (1 if counted else cpus), counted
+        self.cpus, self.counted = (1 if counted else cpus), int(counted)
         self.dom0 = Domain(kernel=dom0_kernel, memory_mib=dom0_mib, cpus=dom0_cpus, run=dom0_run,
                            words=dom0_words, add=list(dom0_add))
         self.disks = disks or {}
@@ -179,7 +181,7 @@ class Board:
                    "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none",
                    "-no-reboot"]
         if self.counted:
-            machine += ["-icount", "shift=0,sleep=off"]
+            machine += ["-icount", f"shift={self.counted.bit_length() - 1},sleep=off"]
         for name, file in self.disks.items():
             # Two boards at once may read the same file.
             machine += ["-drive", f"if=none,format=raw,id={name},file={file},file.locking=off",
@@ -195,17 +197,26 @@ class Board:
             self._modules[file] = (-(-end // MODULE_ALIGN) * MODULE_ALIGN, file.stat().st_size)
         return self._modules[file]
 
-    def _module_nodes(self, domain, role, number, console):
+    def _linux(self, domain, role, number, console):
+        """Command line and modules of a domain with a Linux."""
         archive = self.directory / f"dom{number}.cpio"
         add = list(domain.add)
-        if role == "dom0" and DEVICE_MODEL.exists():
-            add.append((DEVICE_MODEL, "bin/sidebridge-dm"))
+        if role == "dom0":
+            add += [(program, f"bin/{program.name}") for program in DOM0_PROGRAMS if program.exists()]
         archive.write_bytes(initramfs.build(role, domain.kernel, add))
         words = [console, LINUX_ARGUMENTS, domain.words]
         if domain.run:
             words.append(f"sb.run={domain.run}")
-        arguments = " ".join(filter(None, words))
-        files = [("kernel", initramfs.kernel_directory(domain.kernel) / "Image"), ("ramdisk", archive)]
+        return " ".join(filter(None, words)), [("kernel", initramfs.kernel_directory(domain.kernel) / "Image"),
+                                               ("ramdisk", archive)]
+
+    def _module_nodes(self, domain, role, number, console):
+        if not domain.image:
+            arguments, files = self._linux(domain, role, number, console)
+        elif domain.image.exists():
+            arguments, files = domain.words, [("kernel", domain.image)]
+        else:
+            raise Missing(f"no {domain.image}: run testbed/build-arm64")
         if domain.partial:
             files.append(("device-tree", self.directory / f"dom{number}.dtb"))
             compile_tree(domain.partial, files[-1][1])

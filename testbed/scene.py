@@ -19,8 +19,14 @@ PROPERTY = "secondary-emulated-pci-host-bridge"
 OTHER_NAME = "secondary-ioreq-pci-host-bridge"
 GRANTS, HOLD = 1, 2
 
+# A guest without an operating system (tests/guest); "sb.expect=" says which test it is.
+BARE_GUEST = BUILD / "arm64/tests/guest/conformance.image"
+
 # A script in a domain has failed, or a device model that is to stay: the end of any run.
 ANY_FAILED = r"dom\d+: sb: (\w+ end \S+ status [1-9]|dom0 device model ended)"
+
+# The same without a BARE_GUEST, whose test's end is looked at more closely.
+ANY_SCRIPT_FAILED = ANY_FAILED.replace(" end ", " end (?!conformance)")
 
 # No healthy Linux says any of these, not even after it was parked.
 COMPLAINTS = (r"rcu.*(stall|starved|detected)|soft lockup|hard LOCKUP|hung_task|blocked for more than|"
@@ -140,3 +146,18 @@ def require_checksum(console, guest, file, disk=""):
     if seen != expected:
         raise Failed(f"{guest} read a disk with sha256 {seen}; {file} has {expected} "
                      f"(console: {console.log})")
+
+
+def require_tap(console, guest):
+    """Failed unless the guest's TAP is whole and every test of it passed; returns how many there were."""
+    said = [line.text for line in console.lines if line.who == guest]
+    tests = [match for text in said if (match := re.match(r"(not )?ok (\d+) - (.*)", text))]
+    wrong = [text for text in said if re.match(r"not ok|Bail out!", text)]
+    if wrong:
+        notes = [text for text in said if re.match(r"# (not so|exception|.* not 0x)", text)]
+        raise Failed(f"{'; '.join([*wrong, *notes][:12])} (console: {console.log})")
+    plans = [text for text in said if text.startswith("1..")]
+    if not tests or [int(test[2]) for test in tests] != list(range(1, len(tests) + 1)) or \
+            plans != [f"1..{len(tests)}"]:
+        raise Failed(f"incomplete: {len(tests)} tests, plan {plans} (console: {console.log})")
+    return len(tests)

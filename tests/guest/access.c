@@ -100,6 +100,18 @@ void store_do(enum store store, uintptr_t address, uint64_t data)
     }
 }
 
+void pair_do(bool store, uintptr_t address)
+{
+    uint64_t first = UNTOUCHED;
+    uint64_t second = UNTOUCHED;
+
+    if (store) {
+        __asm__ volatile("stp %0, %1, [%2]" ::"r"(first), "r"(second), "r"(address) : "memory");
+    } else {
+        __asm__ volatile("ldp %0, %1, [%2]" : "+r"(first), "+r"(second) : "r"(address) : "memory");
+    }
+}
+
 uint64_t load_expected(enum load load, uint64_t data)
 {
     const unsigned int unused = 64 - 8 * loads[load].size;

@@ -57,6 +57,9 @@ uint64_t load_expected(enum load load, uint64_t data);
 /* One load at a guest physical address, checked; true if it gave what the bytes `data` should give. */
 bool load_check(enum load load, bool normal, uint64_t address, uint64_t data);
 
+/* A pair of eight bytes: no syndrome says what was to be done, and the guest takes the abort. */
+void pair_do(bool store, uintptr_t address);
+
 /* Plain accesses through the device view, aligned, of 1, 2, 4 or 8 bytes. */
 uint64_t device_read(uint64_t address, unsigned int size);
 void device_write(uint64_t address, unsigned int size, uint64_t data);

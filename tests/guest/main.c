@@ -4,12 +4,13 @@
  *
  * It is booted by Xen as a dom0less guest in place of a Linux kernel, takes every address from its device tree, and
  * prints TAP on its console. tests/system/conformance.py boots it and reads that. Which accesses are tried is in
- * region.c, what should come of them in status.c, background.c, config.c and bars.c.
+ * region.c, what should come of them in status.c, background.c, config.c and bars.c. hammer.c is another test.
  */
 #include "access.h"
 #include "background.h"
 #include "bars.h"
 #include "config.h"
+#include "hammer.h"
 #include "mmu.h"
 #include "status.h"
 #include "tap.h"
@@ -41,6 +42,10 @@ static void run(const struct guest *guest)
         status_touch_held(guest);
     }
     status_wait(guest);
+    if (guest->expectation == EXPECT_HAMMER) {
+        hammer_test(guest);
+        return;
+    }
     status_test_pages(guest);
     state = device_read(guest->status.base + BRIDGE_STATUS_STATE, 8);
     config_scan(guest, &functions);

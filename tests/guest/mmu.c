@@ -74,13 +74,12 @@ static void invalidate_program(void)
     __asm__ volatile("dsb sy" ::: "memory");
 }
 
-void mmu_enable(uintptr_t device_tree)
+/* Reads nothing from memory: what others have written there may still be in their caches only. */
+void mmu_join(void)
 {
     uint64_t ips;
     uint64_t control;
 
-    fill_tables(device_tree);
-    invalidate_program();
     __asm__ volatile("mrs %0, id_aa64mmfr0_el1" : "=r"(ips));
     ips &= 7;
     ips = ips > 5 ? 5 : ips;
@@ -92,4 +91,11 @@ void mmu_enable(uintptr_t device_tree)
     __asm__ volatile("mrs %0, sctlr_el1" : "=r"(control));
     control = (control & ~SCTLR_ALIGNMENT) | SCTLR_MMU | SCTLR_CACHES;
     __asm__ volatile("msr sctlr_el1, %0; isb" ::"r"(control) : "memory");
+}
+
+void mmu_enable(uintptr_t device_tree)
+{
+    fill_tables(device_tree);
+    invalidate_program();
+    mmu_join();
 }

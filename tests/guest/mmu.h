@@ -15,7 +15,8 @@
 #define VIEW_DEVICE (1ull << 40)
 #define VIEW_NORMAL (1ull << 41)
 
-/* Turns the MMU and the caches on. */
+/* Fills the tables; turns the MMU and the caches on, on the first vCPU and then, by mmu_join(), on each other. */
 void mmu_enable(uintptr_t device_tree);
+void mmu_join(void);
 
 #endif

@@ -40,12 +40,7 @@ entry:
     b       1b
 2:  adrp    x1, __stack_end
     add     sp, x1, :lo12:__stack_end
-    adrp    x1, vectors
-    add     x1, x1, :lo12:vectors
-    msr     vbar_el1, x1
-    mov     x1, #(3 << 20) /* libfdt is compiled with vector registers */
-    msr     cpacr_el1, x1
-    isb
+    bl      exceptions
     mov     x0, x19
     bl      mmu_enable
     msr     daifclr, #4    /* a system error is to be seen */
@@ -53,6 +48,26 @@ entry:
     bl      guest_main
 3:  wfi
     b       3b
+
+exceptions:
+    adrp    x1, vectors
+    add     x1, x1, :lo12:vectors
+    msr     vbar_el1, x1
+    mov     x1, #(3 << 20) /* libfdt is compiled with vector registers */
+    msr     cpacr_el1, x1
+    isb
+    ret
+
+/* Where PSCI starts all vCPUs but the first; x0: the end of its stack. MMU and caches are off, interrupts masked. */
+    .globl  secondary_entry
+secondary_entry:
+    mov     sp, x0
+    bl      exceptions
+    bl      mmu_join
+    msr     daifclr, #4
+    bl      vcpus_secondary
+4:  wfi
+    b       4b
 
 /* After abort_report() the instruction after the one that trapped is next. */
     .balign 2048

@@ -65,23 +65,55 @@ static void read_bridge(const void *tree, struct guest *guest)
     }
 }
 
-static enum expectation read_expectation(const void *tree)
+/* What follows the word in the kernel's command line; NULL: it is not there. */
+static const char *argument(const void *tree, const char *word)
 {
-    static const char *const words[] = { "sb.expect=nobody", "sb.expect=served", "sb.expect=held" };
     const int node = fdt_path_offset(tree, "/chosen");
+    const size_t size = strlen(word);
     int length = 0;
     const char *arguments = node >= 0 ? fdt_getprop(tree, node, "bootargs", &length) : NULL;
 
-    for (int at = 0; at < length; at++) {
-        for (int word = 0; word < EXPECT_UNKNOWN; word++) {
-            const int size = (int)strlen(words[word]);
+    for (int at = 0; at + (int)size <= length; at++) {
+        if (memcmp(&arguments[at], word, size) == 0) {
+            return &arguments[at] + size;
+        }
+    }
+    return NULL;
+}
 
-            if (at + size <= length && memcmp(&arguments[at], words[word], (size_t)size) == 0) {
-                return (enum expectation)word;
-            }
+static enum expectation read_expectation(const void *tree)
+{
+    static const char *const words[] = { "sb.expect=nobody", "sb.expect=served", "sb.expect=held",
+                                         "sb.expect=hammer" };
+
+    for (int word = 0; word < EXPECT_UNKNOWN; word++) {
+        if (argument(tree, words[word]) != NULL) {
+            return (enum expectation)word;
         }
     }
     return EXPECT_UNKNOWN;
+}
+
+static uint32_t read_seconds(const void *tree)
+{
+    const char *digit = argument(tree, "sb.seconds=");
+    uint32_t seconds = 0;
+
+    for (; digit != NULL && *digit >= '0' && *digit <= '9'; digit++) {
+        seconds = 10 * seconds + (uint32_t)(*digit - '0');
+    }
+    return seconds;
+}
+
+static uint32_t count_vcpus(const void *tree)
+{
+    uint32_t vcpus = 0;
+    int node;
+
+    fdt_for_each_subnode(node, tree, fdt_path_offset(tree, "/cpus")) {
+        vcpus++;
+    }
+    return vcpus;
 }
 
 bool tree_read(const void *tree, struct guest *guest)
@@ -94,6 +126,8 @@ bool tree_read(const void *tree, struct guest *guest)
     }
     v2m = find(tree, "arm,gic-v2m-frame");
     guest->expectation = read_expectation(tree);
+    guest->seconds = read_seconds(tree);
+    guest->vcpus = count_vcpus(tree);
     guest->uart = window_of(tree, find(tree, "arm,sbsa-uart"));
     guest->v2m = window_of(tree, v2m);
     guest->msi_first = cell_of(tree, v2m, "arm,msi-base-spi", 0);

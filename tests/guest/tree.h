@@ -10,11 +10,14 @@ enum expectation {
     EXPECT_NOBODY, /* nobody: no device model ever, and no HOLD */
     EXPECT_SERVED, /* served: a device model will be ready; wait for it at the status page */
     EXPECT_HELD,   /* held: the same, but touch the bridge before it is ready */
+    EXPECT_HAMMER, /* hammer: device models come and go; see hammer.h */
     EXPECT_UNKNOWN,
 };
 
 struct guest {
     enum expectation expectation;
+    uint32_t seconds; /* "sb.seconds=" there, of the guest's time; 0: not said */
+    uint32_t vcpus;
     struct bridge_window uart;
     struct bridge_window ecam;
     struct bridge_window memory;   /* without the service area */
