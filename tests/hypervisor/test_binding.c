@@ -136,6 +136,11 @@ static void conflicts_with_ram(void **state)
     device_tree_cells(device_tree_domain, "memory", 2, 0, 512 * 1024 + 4);
     assert_refused(0, "overlaps guest RAM 0x40000000-0x60000fff");
     assert_int_equal(check(CDF_directmap), 0);
+    device_tree_cells(device_tree_domain, "xen,static-mem", 8, 0, 0x50000000, 0, 0x10000000, 0, 0x60ff0000, 0, 0x10000);
+    assert_refused(CDF_directmap, "overlaps guest RAM 0x60ff0000-0x60ffffff");
+    device_tree_cells(device_tree_domain, "xen,static-mem", 4, 0, 0x50000000, 0, 0x10000000);
+    assert_int_equal(check(CDF_directmap), 0);
+    device_tree_remove(device_tree_domain, "xen,static-mem");
     device_tree_remove(device_tree_domain, "memory");
     assert_int_equal(check(0), 0);
     device_tree_cells(device_tree_domain, BRIDGE_PROPERTY, 15, 0x2, 0, 0, 0x1000000, 0, 0x23000000, 0, 0x2000000, 0,

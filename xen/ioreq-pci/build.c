@@ -122,6 +122,33 @@ static int __init check_ram(const struct dt_device_node *node,
     return rc;
 }
 
+/* A direct-mapped domain has its RAM where the host has it. */
+static int __init check_static_ram(const struct dt_device_node *node,
+                                   const struct binding *binding,
+                                   struct bridge_diagnosis *diagnosis)
+{
+    unsigned int address_cells = dt_n_addr_cells(node);
+    unsigned int size_cells = dt_n_size_cells(node);
+    unsigned int left = 0;
+    const __be32 *cell;
+    int rc = 0;
+
+    /* That it is missing has been found before. */
+    cell = dt_get_property(node, "xen,static-mem", &left);
+
+    for ( left /= (address_cells + size_cells) * sizeof(*cell); !rc && left;
+          left-- )
+    {
+        uint64_t base = dt_next_cell(address_cells, &cell);
+
+        rc = bridge_check_range(&binding->bridge, binding->property,
+                                "guest RAM", base,
+                                dt_next_cell(size_cells, &cell), diagnosis);
+    }
+
+    return rc;
+}
+
 /* Whether the domain's tree will tell it where its grant table is. */
 static bool __init enhanced(const struct dt_device_node *node)
 {
@@ -149,8 +176,10 @@ static int __init check_binding(const struct dt_device_node *node,
     if ( !rc )
         rc = bridge_check_layout(bridge, binding->property, layout, diagnosis);
 
-    if ( !rc && !layout->direct_mapped )
-        rc = check_ram(node, binding, diagnosis);
+    if ( !rc )
+        rc = layout->direct_mapped
+             ? check_static_ram(node, binding, diagnosis)
+             : check_ram(node, binding, diagnosis);
 
     for ( other = bindings; !rc && other < binding; other++ )
         rc = bridge_check_bridge(bridge, binding->property, &other->bridge,

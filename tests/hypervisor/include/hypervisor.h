@@ -373,6 +373,7 @@ int dt_n_size_cells(const struct dt_device_node *node);
 int dt_child_n_addr_cells(const struct dt_device_node *node);
 int dt_child_n_size_cells(const struct dt_device_node *node);
 u64 dt_read_number(const __be32 *cells, int count);
+u64 dt_next_cell(int count, const __be32 **cell);
 static inline const char *dt_node_full_name(const struct dt_device_node *node) { return node->full_name; }
 static inline const char *dt_node_name(const struct dt_device_node *node) { return node->name; }
 #define be32_to_cpu(value) fdt32_to_cpu(value)

@@ -234,6 +234,14 @@ u64 dt_read_number(const __be32 *cells, int count)
     return number;
 }
 
+u64 dt_next_cell(int count, const __be32 **cell)
+{
+    const u64 number = dt_read_number(*cell, count);
+
+    *cell += count;
+    return number;
+}
+
 void p2m_read_lock(struct p2m_domain *p2m)
 {
     hypervisor_assert(!p2m->locked, "the p2m is locked twice", __FILE__, __LINE__);
