@@ -404,24 +404,17 @@ bool bridge_warning(const struct bridge *bridge, const char *property, struct br
                   "above 4 GiB: 32-bit BARs find no room; use a window below 4 GiB if the guest has a hole there", 0);
 }
 
-int bridge_check_spis(const struct bridge *bridge, const char *property, uint32_t nr_spis,
-                      struct bridge_diagnosis *diagnosis)
+int bridge_check_domain(const struct bridge *bridge, const char *property, bool enhanced, uint32_t nr_spis,
+                        struct bridge_diagnosis *diagnosis)
 {
     const uint32_t needed = bridge_spis_needed(bridge);
 
     diagnosis->property = property;
-    return refuse(nr_spis < needed, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "nr_spis", nr_spis,
-                  "of the domain does not reach the bridge's last interrupt; it must be at least", needed)
-               ? -EINVAL
-               : 0;
-}
-
-int bridge_check_enhanced(const struct bridge *bridge, const char *property, bool enhanced,
-                          struct bridge_diagnosis *diagnosis)
-{
-    diagnosis->property = property;
     return refuse((bridge->flags & BRIDGE_FLAG_GRANTS) != 0U && !enhanced, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, "flags",
-                  bridge->flags, "GRANTS (bit 0) needs the domain's grant table: add xen,enhanced, or clear the bit", 0)
+                  bridge->flags, "GRANTS (bit 0) needs the domain's grant table: add xen,enhanced, or clear the bit",
+                  0) ||
+                   refuse(nr_spis < needed, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "nr_spis", nr_spis,
+                          "of the domain does not reach the bridge's last interrupt; it must be at least", needed)
                ? -EINVAL
                : 0;
 }

@@ -151,15 +151,11 @@ int bridge_read_child(const struct bridge_node *node, unsigned int address_bits,
 bool bridge_warning(const struct bridge *bridge, const char *property, struct bridge_diagnosis *diagnosis);
 
 /*
- * -EINVAL, with *diagnosis, when nr_spis, the number of SPIs of the domain, does not reach the bridge's last
- * interrupt.
+ * -EINVAL, with *diagnosis, when the bridge wants grants and the domain has no grant table (`xen,enhanced`), or when
+ * nr_spis, the number of SPIs of the domain, does not reach the bridge's last interrupt.
  */
-int bridge_check_spis(const struct bridge *bridge, const char *property, uint32_t nr_spis,
-                      struct bridge_diagnosis *diagnosis);
-
-/* -EINVAL, with *diagnosis, when the bridge wants grants and the domain has no grant table (`xen,enhanced`). */
-int bridge_check_enhanced(const struct bridge *bridge, const char *property, bool enhanced,
-                          struct bridge_diagnosis *diagnosis);
+int bridge_check_domain(const struct bridge *bridge, const char *property, bool enhanced, uint32_t nr_spis,
+                        struct bridge_diagnosis *diagnosis);
 
 /*
  * -EEXIST, with *diagnosis naming both parties, when one of the windows overlaps [base, base + size). Size 0

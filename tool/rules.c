@@ -289,11 +289,11 @@ static void check_bridge(const struct domain *domain, const struct domain_bridge
     const struct bridge *bridge = &checked->bridge;
     struct bridge_diagnosis diagnosis;
 
-    if (bridge_check_enhanced(bridge, checked->property, domain->enhanced, &diagnosis) != 0) {
+    if (bridge_check_domain(bridge, checked->property, domain->enhanced, UINT32_MAX, &diagnosis) != 0) {
         report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
     }
     check_conflicts(domain, checked, report);
-    if (domain->has_nr_spis && bridge_check_spis(bridge, checked->property, domain->nr_spis, &diagnosis) != 0) {
+    if (domain->has_nr_spis && bridge_check_domain(bridge, checked->property, true, domain->nr_spis, &diagnosis) != 0) {
         report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
     }
     if (bridge_warning(bridge, checked->property, &diagnosis)) {

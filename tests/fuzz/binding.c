@@ -105,14 +105,14 @@ static void check_bridge(const struct bridge *bridge, const char *property, unsi
         assert(!bridge_service_contains(bridge, bridge->memory.base + (bridge->memory.size - 1)));
     }
     assert(bridge_spis_needed(bridge) <= BRIDGE_INTERRUPT_LAST + 1 - BRIDGE_INTERRUPT_FIRST);
-    assert(bridge_check_spis(bridge, property, bridge_spis_needed(bridge), &diagnosis) == 0);
+    assert(bridge_check_domain(bridge, property, true, bridge_spis_needed(bridge), &diagnosis) == 0);
     /* A bridge is in its own way. */
     assert(bridge_check_bridge(bridge, property, bridge, &diagnosis) == -EEXIST);
     check_diagnosis(&diagnosis);
     if (bridge_check_layout(bridge, property, &layout, &diagnosis) != 0) {
         check_diagnosis(&diagnosis);
     }
-    if (bridge_check_enhanced(bridge, property, false, &diagnosis) != 0) {
+    if (bridge_check_domain(bridge, property, false, UINT32_MAX, &diagnosis) != 0) {
         check_diagnosis(&diagnosis);
     }
     if (bridge_warning(bridge, property, &diagnosis)) {

@@ -127,11 +127,10 @@ static int __init check_static_ram(const struct dt_device_node *node,
                                    const struct binding *binding,
                                    struct bridge_diagnosis *diagnosis)
 {
-    unsigned int address_cells = dt_n_addr_cells(node);
-    unsigned int size_cells = dt_n_size_cells(node);
+    int address_cells = dt_n_addr_cells(node);
+    int size_cells = dt_n_size_cells(node), rc = 0;
     unsigned int left = 0;
     const __be32 *cell;
-    int rc = 0;
 
     /* That it is missing has been found before. */
     cell = dt_get_property(node, "xen,static-mem", &left);
@@ -171,8 +170,13 @@ static int __init check_binding(const struct dt_device_node *node,
     const struct binding *other;
     int rc;
 
-    rc = bridge_check_enhanced(bridge, binding->property, enhanced(node),
-                               diagnosis);
+    /* Without nr_spis the domain gets as many as it needs. */
+    if ( !dt_find_property(node, "nr_spis", NULL) )
+        config->arch.nr_spis = max(config->arch.nr_spis,
+                                   bridge_spis_needed(bridge));
+
+    rc = bridge_check_domain(bridge, binding->property, enhanced(node),
+                             config->arch.nr_spis, diagnosis);
     if ( !rc )
         rc = bridge_check_layout(bridge, binding->property, layout, diagnosis);
 
@@ -184,13 +188,6 @@ static int __init check_binding(const struct dt_device_node *node,
     for ( other = bindings; !rc && other < binding; other++ )
         rc = bridge_check_bridge(bridge, binding->property, &other->bridge,
                                  diagnosis);
-
-    if ( !rc && dt_find_property(node, "nr_spis", NULL) )
-        rc = bridge_check_spis(bridge, binding->property, config->arch.nr_spis,
-                               diagnosis);
-    else if ( !rc )
-        config->arch.nr_spis = max(config->arch.nr_spis,
-                                   bridge_spis_needed(bridge));
 
     if ( rc )
         report(XENLOG_ERR, binding->path, diagnosis);

@@ -17,14 +17,9 @@ int ioreq_pci_map(struct domain *d, ioservid_t id, uint32_t type,
                   uint64_t first, uint64_t last)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
-    struct ioreq_pci_bridge *b;
 
     if ( type == XEN_DMOP_IO_RANGE_MEMORY )
-    {
-        b = ioreq_pci_find(d, first);
-        if ( b )
-            ioreq_pci_settle(d, b, id);
-    }
+        ioreq_pci_settle(d, ioreq_pci_find(d, first), id);
 
     if ( type != XEN_DMOP_IO_RANGE_PCI )
         return 0;

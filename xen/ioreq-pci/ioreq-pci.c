@@ -239,6 +239,9 @@ void ioreq_pci_settle(struct domain *d, struct ioreq_pci_bridge *b,
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
 
+    if ( !b )
+        return;
+
     spin_lock(&pci->lock);
 
     if ( b->state != IOREQ_PCI_READY )
@@ -348,6 +351,8 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
     switch ( op.op )
     {
     case BRIDGE_DM_OP_DESCRIBE:
+        /* One that died before it bound a port has left no other trace. */
+        ioreq_pci_emulator_closed(d);
         rc = describe(pci, b, args, &op.u.describe);
         break;
 

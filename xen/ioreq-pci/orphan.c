@@ -6,7 +6,8 @@
  * server, its page, its ports and its claims stay, and so does a vCPU that
  * waits for an answer. Another process of the emulator's domain may adopt the
  * server and answer. If none does within the hold time the server is
- * destroyed, which answers what is pending with all ones.
+ * destroyed, which answers what is pending with all ones. So is one whose ports
+ * have never been bound.
  *
  * Closing happens with event channel locks held, and destroying a server has
  * to wait until the domain is descheduled: so a tasklet does all of it.
@@ -35,7 +36,7 @@ static bool is_orphan(const struct domain *d, unsigned int id)
     const struct ioreq_server *s = d->ioreq_server.server[id];
     const struct ioreq_vcpu *sv;
 
-    if ( !s || !s->enabled )
+    if ( !s )
         return false;
 
     list_for_each_entry ( sv, &s->ioreq_vcpu_list, list_entry )

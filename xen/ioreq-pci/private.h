@@ -98,7 +98,7 @@ struct ioreq_pci_bridge *ioreq_pci_find(const struct domain *d, paddr_t gpa);
 void ioreq_pci_set_ready(struct domain *d, struct ioreq_pci_bridge *b,
                          ioservid_t id, bool ready);
 
-/* @id has mapped a range of it: unless it says so, it is soon ready. */
+/* @id maps a range of @b, if not NULL: unless it says so, it is soon ready. */
 void ioreq_pci_settle(struct domain *d, struct ioreq_pci_bridge *b,
                       ioservid_t id);
 

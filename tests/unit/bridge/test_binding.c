@@ -515,11 +515,11 @@ static void nr_spis_too_small(void **state)
     struct bridge_diagnosis diagnosis;
 
     (void)state;
-    assert_int_equal(bridge_check_spis(&bridge, BRIDGE_PROPERTY, 31, &diagnosis), -EINVAL);
+    assert_int_equal(bridge_check_domain(&bridge, BRIDGE_PROPERTY, true, 31, &diagnosis), -EINVAL);
     assert_message(&diagnosis, P "nr_spis 31: of the domain does not reach the bridge's last interrupt; it must be at "
                                  "least 32");
-    assert_int_equal(bridge_check_spis(&bridge, BRIDGE_PROPERTY, 0, &diagnosis), -EINVAL);
-    assert_int_equal(bridge_check_spis(&bridge, BRIDGE_PROPERTY, 32, &diagnosis), 0);
+    assert_int_equal(bridge_check_domain(&bridge, BRIDGE_PROPERTY, true, 0, &diagnosis), -EINVAL);
+    assert_int_equal(bridge_check_domain(&bridge, BRIDGE_PROPERTY, true, 32, &diagnosis), 0);
 }
 
 static void grants_without_enhanced(void **state)
@@ -529,11 +529,11 @@ static void grants_without_enhanced(void **state)
     struct bridge_diagnosis diagnosis;
 
     (void)state;
-    assert_int_equal(bridge_check_enhanced(&bridge, BRIDGE_PROPERTY, false, &diagnosis), 0);
+    assert_int_equal(bridge_check_domain(&bridge, BRIDGE_PROPERTY, false, UINT32_MAX, &diagnosis), 0);
     fields.flags = BRIDGE_FLAG_GRANTS;
     bridge = accepted(&fields);
-    assert_int_equal(bridge_check_enhanced(&bridge, BRIDGE_PROPERTY, true, &diagnosis), 0);
-    assert_int_equal(bridge_check_enhanced(&bridge, BRIDGE_PROPERTY, false, &diagnosis), -EINVAL);
+    assert_int_equal(bridge_check_domain(&bridge, BRIDGE_PROPERTY, true, UINT32_MAX, &diagnosis), 0);
+    assert_int_equal(bridge_check_domain(&bridge, BRIDGE_PROPERTY, false, UINT32_MAX, &diagnosis), -EINVAL);
     assert_message(&diagnosis, P "flags 0x1: GRANTS (bit 0) needs the domain's grant table: add xen,enhanced, or "
                                  "clear the bit");
 }

@@ -54,9 +54,9 @@ static void longest_reasons_fit(void **state)
     (void)state;
     assert_true(bridge_warning(&bridge, LONG_NAME, &diagnosis));
     assert_fits(&diagnosis);
-    assert_int_equal(bridge_check_spis(&bridge, LONG_NAME, 0, &diagnosis), -EINVAL);
+    assert_int_equal(bridge_check_domain(&bridge, LONG_NAME, true, 0, &diagnosis), -EINVAL);
     assert_fits(&diagnosis);
-    assert_int_equal(bridge_check_enhanced(&bridge, LONG_NAME, false, &diagnosis), -EINVAL);
+    assert_int_equal(bridge_check_domain(&bridge, LONG_NAME, false, UINT32_MAX, &diagnosis), -EINVAL);
     assert_fits(&diagnosis);
 }
 

@@ -681,8 +681,8 @@ static void grants_by_being_there(void **state)
     PUT_CELLS(&tree, "xen,grants", 0); /* its value does not matter */
     bridge = assert_read(&tree, bridge_read_child, BRIDGE_COMPATIBLE);
     assert_int_equal(bridge.flags, BRIDGE_FLAG_GRANTS);
-    assert_int_equal(bridge_check_enhanced(&bridge, BRIDGE_COMPATIBLE, true, &diagnosis), 0);
-    assert_int_equal(bridge_check_enhanced(&bridge, BRIDGE_COMPATIBLE, false, &diagnosis), -EINVAL);
+    assert_int_equal(bridge_check_domain(&bridge, BRIDGE_COMPATIBLE, true, UINT32_MAX, &diagnosis), 0);
+    assert_int_equal(bridge_check_domain(&bridge, BRIDGE_COMPATIBLE, false, UINT32_MAX, &diagnosis), -EINVAL);
     assert_message(&diagnosis, PCI "flags 0x1: GRANTS (bit 0) needs the domain's grant table: add xen,enhanced, or clear "
                                    "the bit");
     finish(&tree);
@@ -740,7 +740,7 @@ static void plain_ranges_without_interrupts(void **state)
     bridge = assert_read(&tree, bridge_read_child, BRIDGE_COMPATIBLE_MMIO);
     assert_rest(&bridge, 0, 0, 0, 0, 0);
     assert_int_equal(bridge_spis_needed(&bridge), 0);
-    assert_int_equal(bridge_check_spis(&bridge, BRIDGE_COMPATIBLE_MMIO, 0, &diagnosis), 0);
+    assert_int_equal(bridge_check_domain(&bridge, BRIDGE_COMPATIBLE_MMIO, true, 0, &diagnosis), 0);
     assert_int_equal(bridge_check_interrupts(&bridge, BRIDGE_COMPATIBLE_MMIO, "x", 0, 0xffffffff, &diagnosis), 0);
     finish(&tree);
 }
