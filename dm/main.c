@@ -31,6 +31,7 @@ enum option_letter {
     OPTION_NO_MSIX = 'm',
     OPTION_SHARE = 's',
     OPTION_NO_READY = 'r',
+    OPTION_STATE = 'S',
     OPTION_VERBOSE = 'v',
     OPTION_HELP = 'h',
     OPTION_VERSION = 'V',
@@ -49,6 +50,7 @@ static const struct option long_options[] = {
     { "no-msix", no_argument, NULL, OPTION_NO_MSIX },
     { "share", no_argument, NULL, OPTION_SHARE },
     { "no-ready", no_argument, NULL, OPTION_NO_READY },
+    { "state", required_argument, NULL, OPTION_STATE },
     { "verbose", no_argument, NULL, OPTION_VERBOSE },
     { "help", no_argument, NULL, OPTION_HELP },
     { "version", no_argument, NULL, OPTION_VERSION },
@@ -69,6 +71,7 @@ static void print_help(FILE *to)
                 "  --no-msix      interrupts by INTx only\n"
                 "  --share        leave the rest of the bus to other device models\n"
                 "  --no-ready     with --share: another device model, started later, declares the bus ready\n"
+                "  --state FILE   keep there what is needed to go on, when started again after SIGKILL\n"
                 "  --verbose      say more, and print counters at the end\n"
                 "  --help         this text\n"
                 "  --version      the version\n",
@@ -176,6 +179,9 @@ static int parse_option(struct command_line *line, int option, char *argument)
     case OPTION_NO_READY:
         line->model.no_ready = true;
         return EXIT_OK;
+    case OPTION_STATE:
+        line->model.state = argument;
+        return EXIT_OK;
     case OPTION_VERBOSE:
         line->verbose = true;
         return EXIT_OK;
@@ -230,11 +236,12 @@ static int open_signals(void)
     return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static void announce(const struct command_line *line)
+static void announce(const struct command_line *line, bool resumed)
 {
-    (void)fprintf(stderr, NAME ": %s: domain %u, bridge %u, %u device%s\n",
+    (void)fprintf(stderr, NAME ": %s: domain %u, bridge %u, %u device%s%s\n",
                   line->model.no_ready ? "serving" : "ready", line->model.domain, line->model.bridge,
-                  line->model.disk_count, line->model.disk_count == 1 ? "" : "s");
+                  line->model.disk_count, line->model.disk_count == 1 ? "" : "s",
+                  resumed ? ", resumed" : "");
 }
 
 static int serve(const struct command_line *line, int signals)
@@ -249,7 +256,7 @@ static int serve(const struct command_line *line, int signals)
         return EXIT_FAILED;
     }
     model_stop_when(model, signals);
-    announce(line);
+    announce(line, model_resumed(model));
     model_run(model);
 
     if (model_guest_gone(model)) {

@@ -9,14 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pci/bus.h"
 #include "loop.h"
+#include "state.h"
 #include "virtio/mmio.h"
 #include "virtio/pci.h"
 
 #define LOOP_ENTRIES 512u
+#define FILE_WAIT_MS 5000 /* for what a killed predecessor has under way on a file */
 
 struct disk {
     struct blk *blk;
@@ -29,6 +32,7 @@ struct disk {
 struct model {
     struct platform *platform;
     struct loop *loop;
+    struct state *saved; /* NULL: nothing is kept */
     bool plain; /* the bridge has no ECAM, it is plain ranges: then mmio is used, else bus */
     struct pci_bus bus;
     struct virtio_mmio_bus mmio;
@@ -53,13 +57,26 @@ static void fail(struct model *model, int error)
     model_stop(model);
 }
 
+static uint64_t guest_access(void *opaque, uint64_t address, unsigned int size, bool write, uint64_t data)
+{
+    struct model *model = opaque;
+    const uint64_t result = pci_bus_access(&model->bus, address, size, write, data);
+
+    for (unsigned int i = 0; i < model->disk_count && model->saved; i++) {
+        if (model->bus.touched == &model->disk[i].pci.function) {
+            state_save(state_device(model->saved, i), &model->disk[i].pci);
+        }
+    }
+    return result;
+}
+
 static void serve(void *opaque, int error)
 {
     struct model *model = opaque;
 
     if (!error) {
         error = model->plain ? platform_serve(model->platform, virtio_mmio_bus_access, &model->mmio)
-                             : platform_serve(model->platform, pci_bus_access, &model->bus);
+                             : platform_serve(model->platform, guest_access, model);
     }
     if (error) {
         fail(model, error);
@@ -84,11 +101,24 @@ static unsigned int device_number(const struct model_options *options, unsigned 
     return number;
 }
 
+/* The kernel may still be busy with the files of a process that was killed; their locks go last. */
+static int create_blk(struct model *model, const struct model_options *options, unsigned int i, const char **reason)
+{
+    const struct timespec moment = { .tv_nsec = 10 * 1000000 };
+    int result = blk_create(&model->disk[i].blk, model->loop, model->platform, &options->disk[i], reason);
+
+    for (int waited = 0; result == -EBUSY && platform_resumed(model->platform) && waited < FILE_WAIT_MS; waited += 10) {
+        (void)nanosleep(&moment, NULL);
+        result = blk_create(&model->disk[i].blk, model->loop, model->platform, &options->disk[i], reason);
+    }
+    return result;
+}
+
 static int add_disk(struct model *model, const struct model_options *options, unsigned int i, char *error)
 {
     struct disk *disk = &model->disk[i];
     const char *reason;
-    int result = blk_create(&disk->blk, model->loop, model->platform, &options->disk[i], &reason);
+    int result = create_blk(model, options, i, &reason);
 
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s (%s)", options->disk[i].path, reason, strerror(-result));
@@ -102,6 +132,9 @@ static int add_disk(struct model *model, const struct model_options *options, un
         }
         return result;
     }
+    if (model->saved) {
+        virtio_device_keep_journals(blk_device(disk->blk), state_device(model->saved, i)->journal);
+    }
     virtio_pci_init(&disk->pci, blk_device(disk->blk), BLK_CLASS,
                     options->msix && bridge_msi_count(platform_bridge(model->platform)) > 0);
     result = pci_bus_attach(&model->bus, &disk->pci.function, device_number(options, i));
@@ -111,17 +144,69 @@ static int add_disk(struct model *model, const struct model_options *options, un
     return result;
 }
 
-static int build(struct model *model, const struct model_options *options, char *error)
+static uint64_t hash(uint64_t sum, const void *data, size_t size)
 {
-    const struct platform_options platform = {
+    for (size_t i = 0; i < size; i++) {
+        sum = (sum ^ ((const uint8_t *)data)[i]) * 0x100000001b3; /* FNV-1a */
+    }
+    return sum;
+}
+
+/* A number for all that must be the same for one model to go on for another. */
+static uint64_t configuration(const struct model_options *options)
+{
+    const unsigned int numbers[] = {
+        options->domain, options->bridge, options->msix, options->shared, options->disk_count,
+        sizeof(struct state_device),
+    };
+    uint64_t sum = hash(0xcbf29ce484222325, SIDEBRIDGE_VERSION, sizeof(SIDEBRIDGE_VERSION));
+
+    sum = hash(sum, numbers, sizeof(numbers));
+    for (unsigned int i = 0; i < options->disk_count; i++) {
+        const struct blk_options *disk = &options->disk[i];
+        const char *id = disk->id ? disk->id : "";
+        const unsigned int more[] = { device_number(options, i), disk->read_only };
+
+        sum = hash(sum, disk->path, strlen(disk->path) + 1);
+        sum = hash(sum, id, strlen(id) + 1);
+        sum = hash(sum, more, sizeof(more));
+    }
+    return sum;
+}
+
+static int attach(struct model *model, const struct model_options *options, char *error)
+{
+    struct platform_options platform = {
         .domain = options->domain, .bridge = options->bridge,
         .shared = options->shared, .function = device_number(options, 0) << 3,
     };
     const char *reason;
-    int result = platform_create(&model->platform, &platform, &reason);
+    int result;
 
+    if (options->state) {
+        result = state_open(&model->saved, options->state, configuration(options), options->disk_count, &reason);
+        if (result) {
+            (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s (%s)", options->state, reason, strerror(-result));
+            return result;
+        }
+        platform.mark = state_mark(model->saved);
+    }
+    result = platform_create(&model->platform, &platform, &reason);
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "domain %u: %s", options->domain, reason);
+        return result;
+    }
+    if (model->saved && !platform_resumed(model->platform)) {
+        state_begin(model->saved);
+    }
+    return 0;
+}
+
+static int build(struct model *model, const struct model_options *options, char *error)
+{
+    int result = attach(model, options, error);
+
+    if (result) {
         return result;
     }
     result = loop_create(&model->loop, LOOP_ENTRIES);
@@ -131,9 +216,9 @@ static int build(struct model *model, const struct model_options *options, char 
         return result;
     }
     model->plain = platform_bridge(model->platform)->ecam.size == 0;
-    if (model->plain && options->shared) {
-        (void)snprintf(error, MODEL_ERROR_MAX, "domain %u, bridge %u: plain ranges cannot be shared", options->domain,
-                       options->bridge);
+    if (model->plain && (options->shared || options->state)) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "domain %u, bridge %u: plain ranges %s", options->domain,
+                       options->bridge, options->shared ? "cannot be shared" : "keep no state");
         return -EINVAL;
     }
     if (model->plain) {
@@ -148,6 +233,49 @@ static int build(struct model *model, const struct model_options *options, char 
         }
     }
     loop_watch(model->loop, &model->accesses, platform_descriptor(model->platform), serve, model);
+    return 0;
+}
+
+/* The functions are as the guest left them, or as the first of us makes them. */
+static int take_over(struct model *model, const struct model_options *options, char *error)
+{
+    int result = 0;
+
+    for (unsigned int i = 0; i < model->disk_count && model->saved; i++) {
+        struct state_device *device = state_device(model->saved, i);
+
+        if (platform_resumed(model->platform)) {
+            virtio_pci_restore(&model->disk[i].pci, state_saved(device));
+        } else {
+            state_save(device, &model->disk[i].pci);
+        }
+    }
+    if (model->saved && !platform_resumed(model->platform)) {
+        result = platform_set_mark(model->platform, state_mark(model->saved));
+        if (result) {
+            (void)snprintf(error, MODEL_ERROR_MAX, "%s: no state can be kept for a guest with so many vCPUs",
+                           options->state);
+        }
+    }
+    return result;
+}
+
+/*
+ * Accesses that waited are made, perhaps again, before anything is done about the queues: one may be a reset, after
+ * which the guest's memory is no longer ours.
+ */
+static int resume(struct model *model, char *error)
+{
+    const int result = platform_serve(model->platform, guest_access, model);
+
+    if (result) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "cannot go on: %s", strerror(-result));
+        return result;
+    }
+    for (unsigned int i = 0; i < model->disk_count; i++) {
+        virtio_device_resume(blk_device(model->disk[i].blk));
+        state_save(state_device(model->saved, i), &model->disk[i].pci);
+    }
     return 0;
 }
 
@@ -194,7 +322,13 @@ int model_create(struct model **model, const struct model_options *options, char
     }
     result = build(created, options, error);
     if (!result) {
+        result = take_over(created, options, error);
+    }
+    if (!result) {
         result = open_bus(created, options, error);
+    }
+    if (!result && platform_resumed(created->platform)) {
+        result = resume(created, error);
     }
     if (result) {
         (void)model_destroy(created);
@@ -221,6 +355,7 @@ int model_destroy(struct model *model)
         blk_destroy(model->disk[i].blk);
     }
     platform_destroy(model->platform);
+    state_close(model->saved);
     free(model);
     return result;
 }
@@ -307,6 +442,11 @@ enum model_state model_state(const struct model *model)
 int model_failure(const struct model *model)
 {
     return model->failure;
+}
+
+bool model_resumed(const struct model *model)
+{
+    return platform_resumed(model->platform);
 }
 
 bool model_guest_gone(const struct model *model)

@@ -8,6 +8,8 @@
  *   model_stop()    bus not ready, no new requests, those in flight end, then the model has ended
  *   model_destroy() makes the files durable and gives everything back
  *
+ * With a file for its state, model_create() goes on where a model with the same options was killed.
+ *
  * The model ends by itself when the guest is gone, which is no error. One thread.
  */
 #ifndef MODEL_H
@@ -29,6 +31,7 @@ struct model_options {
     bool msix;
     bool shared;   /* other device models have functions of the bus, too */
     bool no_ready; /* another device model declares the bus ready */
+    const char *state; /* file to keep the state in (state.h); NULL: none */
     unsigned int disk_count; /* in plain ranges disk i has place i (virtio/mmio.h) */
     struct blk_options disk[MODEL_DISKS_MAX];
     unsigned int device[MODEL_DISKS_MAX]; /* PCI device of each, 1..31; 0: the first that is free */
@@ -59,6 +62,9 @@ enum model_state model_state(const struct model *model);
 
 /* 0, or the negative errno value with which the platform or the loop failed. */
 int model_failure(const struct model *model);
+
+/* Whether it went on where another one was killed. */
+bool model_resumed(const struct model *model);
 
 /* Whether the guest's end was the reason to stop. */
 bool model_guest_gone(const struct model *model);

@@ -11,6 +11,9 @@ and disks whose content the host knows.
 import hashlib
 import os
 import re
+import subprocess
+import tempfile
+from pathlib import Path
 
 from board import BUILD, Failed
 from cases import Skip
@@ -161,3 +164,16 @@ def require_tap(console, guest):
             plans != [f"1..{len(tests)}"]:
         raise Failed(f"incomplete: {len(tests)} tests, plan {plans} (console: {console.log})")
     return len(tests)
+
+
+def require_file(console, guest, disk):
+    """Failed unless the file system on the disk is clean and its file "data" has the sha256 that the guest printed;
+    its size."""
+    fsck = subprocess.run(["/sbin/e2fsck", "-fn", disk], capture_output=True, text=True, check=False)
+    if fsck.returncode:
+        raise Failed(f"e2fsck finds {disk} not clean:\n{fsck.stdout}{fsck.stderr}")
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / "data"
+        subprocess.run(["/sbin/debugfs", "-R", f"dump /data {copy}", disk], check=True, capture_output=True)
+        require_checksum(console, guest, copy)
+        return copy.stat().st_size

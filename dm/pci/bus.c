@@ -152,6 +152,7 @@ static uint64_t config_access(struct pci_bus *bus, uint64_t offset, unsigned int
     if (!function || function->resetting) {
         return unanswered(bus);
     }
+    bus->touched = function;
     if (write) {
         pci_config_write(&function->config, where.register_offset, size, data);
         return 0;
@@ -163,6 +164,7 @@ uint64_t pci_bus_access(void *opaque, uint64_t address, unsigned int size, bool 
 {
     struct pci_bus *bus = opaque;
 
+    bus->touched = NULL;
     if (inside(bus->bridge->ecam.base, bus->bridge->ecam.size, address, size)) {
         return config_access(bus, address - bus->bridge->ecam.base, size, write, data);
     }
@@ -171,6 +173,7 @@ uint64_t pci_bus_access(void *opaque, uint64_t address, unsigned int size, bool 
 
         for (unsigned int i = 0; function && i < PCI_FUNCTION_BARS; i++) {
             if (function->bar[i].mapped && inside(function->bar[i].base, function->bar[i].size, address, size)) {
+                bus->touched = function;
                 return pci_function_access(function, i, address - function->bar[i].base, size, write, data);
             }
         }

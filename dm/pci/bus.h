@@ -33,6 +33,7 @@ struct pci_bus {
     const struct bridge *bridge;
     struct pci_function *function[PCI_BUS_DEVICES];
     unsigned int line[BRIDGE_INTX_COUNT]; /* functions that hold each INTx line */
+    struct pci_function *touched; /* by the last access; NULL: none */
     struct pci_bus_counters counters;
 };
 
@@ -43,8 +44,8 @@ void pci_bus_init(struct pci_bus *bus, struct platform *platform);
 int pci_bus_attach(struct pci_bus *bus, struct pci_function *function, unsigned int device);
 
 /*
- * From now on the guest finds the functions. Claims the ECAM window, or, when the bus is shared with other device models,
- * the functions alone: if that fails, *device is the one that could not be had.
+ * From now on the guest finds the functions. Claims the ECAM window, or, when the bus is shared with other device
+ * models, the functions alone: if that fails, *device is the one that could not be had.
  */
 int pci_bus_open(struct pci_bus *bus, bool shared, unsigned int *device);
 

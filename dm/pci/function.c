@@ -7,6 +7,7 @@
 #include "function.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "bus.h"
 
@@ -160,6 +161,26 @@ void pci_function_use_doorbell(struct pci_function *function, unsigned int index
 {
     function->doorbell[index].used = use;
     pci_bus_doorbells(function);
+}
+
+void pci_function_save(const struct pci_function *function, struct pci_function_saved *saved)
+{
+    memcpy(saved->value, function->config.value, sizeof(saved->value));
+    memcpy(saved->entry, function->msix.entry, sizeof(saved->entry));
+    saved->pending = function->msix.pending;
+    saved->resetting = function->resetting;
+    saved->intx_wanted = function->intx_wanted;
+}
+
+void pci_function_restore(struct pci_function *function, const struct pci_function_saved *saved)
+{
+    memcpy(function->config.value, saved->value, sizeof(saved->value));
+    memcpy(function->msix.entry, saved->entry, sizeof(saved->entry));
+    function->msix.pending = saved->pending;
+    function->resetting = saved->resetting;
+    function->intx_wanted = saved->intx_wanted;
+    pci_bus_decode(function->bus);
+    pci_intx_update(function);
 }
 
 bool pci_function_awake(const struct pci_function *function)

@@ -77,6 +77,15 @@ struct pci_msix {
     uint32_t entry[PCI_MSIX_VECTORS_MAX][PCI_MSIX_ENTRY_SIZE / 4];
 };
 
+/* What a driver has told a function. */
+struct pci_function_saved {
+    uint8_t value[PCI_CONFIG_SIZE];
+    uint32_t entry[PCI_MSIX_VECTORS_MAX][PCI_MSIX_ENTRY_SIZE / 4];
+    uint32_t pending;
+    bool resetting;
+    bool intx_wanted;
+};
+
 struct pci_function {
     struct pci_bus *bus;
     unsigned int device; /* number on the bus, 1..31 */
@@ -117,6 +126,10 @@ void pci_function_add_msix(struct pci_function *function, unsigned int bar, uint
  */
 void pci_function_add_doorbell(struct pci_function *function, unsigned int bar, uint32_t offset, unsigned int size);
 void pci_function_use_doorbell(struct pci_function *function, unsigned int index, bool use);
+
+/* The second one of a function that is attached and that nobody has used: BARs and line are then as they were. */
+void pci_function_save(const struct pci_function *function, struct pci_function_saved *saved);
+void pci_function_restore(struct pci_function *function, const struct pci_function_saved *saved);
 
 /* Ends a function-level reset. */
 void pci_function_reset_done(struct pci_function *function);

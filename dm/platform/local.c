@@ -44,7 +44,9 @@ struct local_guest {
     struct local_interrupt interrupt[INTERRUPTS];
     struct local_counters counters;
     struct platform platform;
+    uint64_t mark;
     bool attached;
+    bool resumed;
     bool ready;
     uint32_t generation;
     bool dead;
@@ -104,8 +106,8 @@ int local_guest_create(struct local_guest **guest, const struct local_config *co
     if (guest_of_domain(config->domain)) {
         return -EEXIST;
     }
-    created = calloc(1, sizeof(*created));
-    if (!created) {
+    created = mmap(NULL, sizeof(*created), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (created == MAP_FAILED) {
         return -ENOMEM;
     }
     created->config = *config;
@@ -140,7 +142,7 @@ void local_guest_destroy(struct local_guest *guest)
     if (guest->event >= 0) {
         (void)close(guest->event);
     }
-    free(guest);
+    (void)munmap(guest, sizeof(*guest));
 }
 
 void local_guest_run_with(struct local_guest *guest, void (*run)(void *opaque), void *opaque)
@@ -160,7 +162,12 @@ void local_guest_event(struct local_guest *guest)
 
 struct ioreq *local_guest_post(struct local_guest *guest, unsigned int vcpu, const struct ioreq *slot)
 {
-    guest->slot[vcpu] = *slot;
+    struct ioreq request = *slot;
+
+    request.state = STATE_IOREQ_NONE;
+    guest->slot[vcpu] = request;
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    guest->slot[vcpu].state = slot->state;
     guest->counters.blocking++;
     local_guest_event(guest);
     return &guest->slot[vcpu];
@@ -340,6 +347,22 @@ void local_guest_refuse_claims(struct local_guest *guest, bool refuse)
     guest->refuse_claims = refuse;
 }
 
+/* What goes with a server. */
+static void forget_server(struct local_guest *guest)
+{
+    guest->claims.count = 0;
+    guest->doorbells = 0;
+    guest->mark = 0;
+    for (unsigned int i = 0; i < FUNCTIONS; i++) {
+        guest->function[i] = guest->function[i] == OURS ? FREE : guest->function[i];
+    }
+}
+
+void local_guest_kill(struct local_guest *guest)
+{
+    guest->attached = false;
+}
+
 void local_guest_occupy(struct local_guest *guest, unsigned int function)
 {
     guest->function[function] = OTHERS;
@@ -373,7 +396,14 @@ int platform_create(struct platform **platform, const struct platform_options *o
         return -EBUSY;
     }
     guest->attached = true;
-    guest->generation++;
+    guest->resumed = options->mark != 0 && options->mark == guest->mark;
+    if (guest->resumed) {
+        guest->claims.count = 0;
+        guest->doorbells = 0;
+    } else {
+        forget_server(guest);
+        guest->generation++;
+    }
     guest->platform.guest = guest;
     *platform = &guest->platform;
     return 0;
@@ -394,14 +424,19 @@ void platform_destroy(struct platform *platform)
         (void)platform_ready(platform, false);
         (void)platform_serve(platform, background, NULL);
     }
-    for (unsigned int i = 0; i < FUNCTIONS; i++) {
-        if (platform->guest->function[i] == OURS) {
-            platform->guest->function[i] = FREE;
-        }
-    }
-    platform->guest->claims.count = 0;
-    platform->guest->doorbells = 0;
+    forget_server(platform->guest);
     platform->guest->attached = false;
+}
+
+bool platform_resumed(const struct platform *platform)
+{
+    return platform->guest->resumed;
+}
+
+int platform_set_mark(struct platform *platform, uint64_t mark)
+{
+    platform->guest->mark = mark;
+    return 0;
 }
 
 const struct bridge *platform_bridge(const struct platform *platform)
@@ -461,7 +496,8 @@ int platform_claim_function(struct platform *platform, unsigned int function)
     if (function >= FUNCTIONS) {
         return -EINVAL;
     }
-    if (platform->guest->function[function] != FREE) {
+    if (platform->guest->function[function] == OTHERS ||
+        (platform->guest->function[function] == OURS && !platform->guest->resumed)) {
         return -EEXIST;
     }
     platform->guest->function[function] = OURS;

@@ -10,6 +10,7 @@
  * The interrupt controller is Xen's default vGIC: level true makes an interrupt pending, level false is only recorded.
  *
  * One thread, but for the memory: local_guest_memory() may be written by any thread, as a guest's other vCPUs would.
+ * The device model may run in a child process: all of the guest is shared with it.
  */
 #ifndef PLATFORM_LOCAL_H
 #define PLATFORM_LOCAL_H
@@ -94,6 +95,8 @@ void local_guest_inject(struct local_guest *guest, unsigned int vcpu, struct ior
 struct ioreq *local_guest_post(struct local_guest *guest, unsigned int vcpu, const struct ioreq *slot);
 
 void local_guest_event(struct local_guest *guest);                      /* an event without a request */
+/* The device model was killed: what it had claimed stays. */
+void local_guest_kill(struct local_guest *guest);
 void local_guest_die(struct local_guest *guest);                        /* the domain is destroyed */
 void local_guest_break(struct local_guest *guest, int error);           /* platform_serve() fails from now on */
 void local_guest_refuse_memory(struct local_guest *guest, bool refuse); /* platform_memory() gives NULL */

@@ -39,6 +39,7 @@ struct platform_options {
     unsigned int bridge;
     bool shared;           /* not all of the bus, but single functions: others may serve it too */
     unsigned int function; /* with shared, one of these functions: what a killed predecessor left is known by it */
+    uint64_t mark;         /* of a predecessor in whose place to go on (platform_set_mark()); 0: none */
 };
 
 /*
@@ -48,6 +49,15 @@ struct platform_options {
  * it.
  */
 int platform_create(struct platform **platform, const struct platform_options *options, const char **error);
+
+/*
+ * Whether this goes on where the predecessor with that mark was killed. Then all that it has claimed may be claimed
+ * as if it were not, and accesses wait that it has perhaps already made: the first platform_serve() answers them all.
+ */
+bool platform_resumed(const struct platform *platform);
+
+/* From now on it can be resumed by who knows the mark, not 0. -EOPNOTSUPP: not for a guest with so many vCPUs. */
+int platform_set_mark(struct platform *platform, uint64_t mark);
 
 /*
  * Declares the bus not ready, gives back all claims, answers what waits with all ones, unmaps guest memory. NULL is
@@ -81,10 +91,10 @@ int platform_release(struct platform *platform, uint64_t base, uint64_t size);
 int platform_claim_function(struct platform *platform, unsigned int function);
 
 /*
- * Binds a doorbell: no vCPU waits for a guest's write of exactly `size` bytes (1, 2 or 4; aligned) to `address`, which lies in
- * a claim. Such writes are reported by platform_serve() as accesses with data 0, later, at least one for all since the last
- * report, and one when it is bound. To be unbound before the claim is released. -ENOSPC: there are too many,
- * -EOPNOTSUPP: the hypervisor has none. Without a doorbell a write is an access as any other.
+ * Binds a doorbell: no vCPU waits for a guest's write of exactly `size` bytes (1, 2 or 4; aligned) to `address`,
+ * which lies in a claim. Such writes are reported by platform_serve() as accesses with data 0, later, at least one
+ * for all since the last report, and one when it is bound. To be unbound before the claim is released. -ENOSPC: there
+ * are too many, -EOPNOTSUPP: the hypervisor has none. Without a doorbell a write is an access as any other.
  */
 int platform_bind(struct platform *platform, uint64_t address, unsigned int size);
 void platform_unbind(struct platform *platform, uint64_t address);

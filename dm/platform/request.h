@@ -51,7 +51,8 @@ struct platform_config_space {
  * Serves one slot: when it holds a request (READY, or INPROCESS: left half done by a device model that died), answers
  * it, by one call of `access` or, when it is malformed, with all ones (a write: not at all), and moves it to
  * RESP_READY. Returns whether it did: the caller then tells the hypervisor, through the slot's event channel. A slot
- * in another state is left alone. A request for a function's configuration space is given its address in the ECAM window.
+ * in another state is left alone. A request for a function's configuration space is given its address in the ECAM
+ * window.
  */
 bool platform_request_serve(struct ioreq *slot, const struct platform_config_space *space, platform_access_fn *access,
                             void *opaque, struct platform_request_counters *counters);

@@ -10,8 +10,8 @@
  * a page of dom0's own memory per page. Each bank of RAM has its whole range of this process's address space reserved
  * beforehand, so that what is contiguous for the guest is contiguous here.
  *
- * Order matters in platform_create(): ports are known only once the server is enabled, and nothing may be claimed before
- * they are bound.
+ * Order matters in platform_create(): ports are known only once the server is enabled, and nothing may be claimed
+ * before they are bound.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -73,6 +73,8 @@ struct platform {
     xenevtchn_handle *evtchn;
 
     bool has_server;
+    bool resumed;
+    bool look_at_all; /* of the slots, at the next platform_serve() */
     bool ready;
     ioservid_t server;
     xenforeignmemory_resource_handle *page_resource;
@@ -150,21 +152,9 @@ static int reserve_memory(struct platform *platform)
     return 0;
 }
 
-static int create_server(struct platform *platform)
+static int map_page(struct platform *platform)
 {
     void *page = NULL;
-
-    if (xendevicemodel_nr_vcpus(platform->devicemodel, platform->domain, &platform->vcpus)) {
-        return -errno;
-    }
-    if (platform->vcpus > VCPUS_MAX) {
-        return -E2BIG;
-    }
-    if (xendevicemodel_create_ioreq_server(platform->devicemodel, platform->domain, HVM_IOREQSRV_BUFIOREQ_OFF,
-                                           &platform->server)) {
-        return -errno;
-    }
-    platform->has_server = true;
 
     platform->page_resource = xenforeignmemory_map_resource(
         platform->foreignmemory, platform->domain, XENMEM_resource_ioreq_server, platform->server,
@@ -173,10 +163,38 @@ static int create_server(struct platform *platform)
         return -errno;
     }
     platform->page = page;
+    return 0;
+}
 
+/* A mark is where a guest with all the vCPUs that there may be would have the last slot. */
+static uint64_t *mark_of(struct platform *platform)
+{
+    unsigned char *end = (unsigned char *)platform->page + PAGE_SIZE;
+
+    return platform->vcpus < VCPUS_MAX ? (uint64_t *)(void *)(end - sizeof(struct ioreq)) : NULL;
+}
+
+static int create_server(struct platform *platform)
+{
+    int error;
+
+    if (xendevicemodel_create_ioreq_server(platform->devicemodel, platform->domain, HVM_IOREQSRV_BUFIOREQ_OFF,
+                                           &platform->server)) {
+        return -errno;
+    }
+    platform->has_server = true;
+    error = map_page(platform);
+    if (error) {
+        return error;
+    }
     if (xendevicemodel_set_ioreq_server_state(platform->devicemodel, platform->domain, platform->server, 1)) {
         return -errno;
     }
+    return 0;
+}
+
+static int bind_ports(struct platform *platform)
+{
     for (unsigned int i = 0; i < platform->vcpus; i++) {
         const int port = xenevtchn_bind_interdomain(platform->evtchn, platform->domain,
                                                     platform->page->vcpu_ioreq[i].vp_eport);
@@ -233,11 +251,21 @@ static int open_interfaces(struct platform *platform, const char **error)
     return 0;
 }
 
+static void unmap_page(struct platform *platform)
+{
+    if (platform->page_resource) {
+        (void)xenforeignmemory_unmap_resource(platform->foreignmemory, platform->page_resource);
+        platform->page_resource = NULL;
+        platform->page = NULL;
+    }
+}
+
 /*
- * A device model that was killed has left its server, and perhaps a vCPU that waits for it: what waits is answered with all
- * ones when the server goes, and the bus starts anew with ours.
+ * A device model that was killed has left its server, and perhaps a vCPU that waits for it. If it is the one that we
+ * are to go on for, its server becomes ours. Else what waits is answered with all ones when the server goes, and the
+ * bus starts anew with ours. -ENOENT: there is none.
  */
-static int remove_orphan(struct platform *platform, const struct platform_options *options)
+static int take_orphan(struct platform *platform, const struct platform_options *options)
 {
     struct bridge_dm_op op = {
         .op = BRIDGE_DM_OP_ADOPT,
@@ -249,9 +277,13 @@ static int remove_orphan(struct platform *platform, const struct platform_option
     if (error) {
         return error;
     }
-    return xendevicemodel_destroy_ioreq_server(platform->devicemodel, platform->domain, (ioservid_t)op.u.adopt.server)
-               ? -errno
-               : 0;
+    platform->server = (ioservid_t)op.u.adopt.server;
+    if (options->mark && !map_page(platform) && mark_of(platform) && *mark_of(platform) == options->mark) {
+        platform->has_server = platform->resumed = platform->look_at_all = true;
+        return 0;
+    }
+    unmap_page(platform);
+    return xendevicemodel_destroy_ioreq_server(platform->devicemodel, platform->domain, platform->server) ? -errno : 0;
 }
 
 static int attach(struct platform *platform, const struct platform_options *options, const char **error)
@@ -284,7 +316,12 @@ static int attach(struct platform *platform, const struct platform_options *opti
         *error = "Xen does not describe the bridge";
         return result;
     }
-    if (remove_orphan(platform, options) && (state & BRIDGE_STATUS_STATE_READY) && !options->shared) {
+    if (xendevicemodel_nr_vcpus(platform->devicemodel, platform->domain, &platform->vcpus) ||
+        platform->vcpus > VCPUS_MAX) {
+        *error = "the domain has too many vCPUs";
+        return -E2BIG;
+    }
+    if (take_orphan(platform, options) && (state & BRIDGE_STATUS_STATE_READY) && !options->shared) {
         *error = "another device model serves this bridge";
         return -EBUSY;
     }
@@ -294,7 +331,8 @@ static int attach(struct platform *platform, const struct platform_options *opti
         *error = "no memory to map the guest's in";
         return result;
     }
-    result = create_server(platform);
+    result = platform->resumed ? 0 : create_server(platform);
+    result = result ? result : bind_ports(platform);
     if (result == -ENOSPC) {
         *error = "the domain has all its ioreq servers already";
     } else if (result) {
@@ -330,6 +368,22 @@ int platform_create(struct platform **platform, const struct platform_options *o
         return result;
     }
     *platform = created;
+    return 0;
+}
+
+bool platform_resumed(const struct platform *platform)
+{
+    return platform->resumed;
+}
+
+int platform_set_mark(struct platform *platform, uint64_t mark)
+{
+    uint64_t *where = mark_of(platform);
+
+    if (!where) {
+        return -EOPNOTSUPP;
+    }
+    __atomic_store_n(where, mark, __ATOMIC_RELEASE);
     return 0;
 }
 
@@ -388,6 +442,14 @@ int platform_serve(struct platform *platform, platform_access_fn *access, void *
         platform->ready = false;
         return -ENODEV;
     }
+    for (unsigned int vcpu = 0; vcpu < platform->vcpus && platform->look_at_all; vcpu++) {
+        const int error = serve_vcpu(platform, vcpu, access, opaque);
+
+        if (error) {
+            return error;
+        }
+    }
+    platform->look_at_all = false;
     for (unsigned int round = 0; round < ROUNDS_MAX; round++) {
         const xenevtchn_port_or_error_t port = xenevtchn_pending(platform->evtchn);
         int error;
@@ -412,8 +474,11 @@ int platform_claim(struct platform *platform, uint64_t base, uint64_t size)
 
     if (!error && xendevicemodel_map_io_range_to_ioreq_server(platform->devicemodel, platform->domain, platform->server, 1,
                                                               base, base + size - 1)) {
-        error = -errno;
-        (void)platform_claims_remove(&platform->claims, base, size);
+        /* The predecessor's claims are still there. */
+        error = errno == EEXIST && platform->resumed ? 0 : -errno;
+        if (error) {
+            (void)platform_claims_remove(&platform->claims, base, size);
+        }
     }
     return error;
 }
@@ -435,7 +500,8 @@ int platform_claim_function(struct platform *platform, unsigned int function)
 {
     return xendevicemodel_map_pcidev_to_ioreq_server(platform->devicemodel, platform->domain, platform->server,
                                                      (uint16_t)platform->space.segment, (uint8_t)(function >> 8),
-                                                     (uint8_t)(function >> 3 & 0x1f), (uint8_t)(function & 0x7))
+                                                     (uint8_t)(function >> 3 & 0x1f), (uint8_t)(function & 0x7)) &&
+                   !(errno == EEXIST && platform->resumed)
                ? -errno
                : 0;
 }
@@ -570,9 +636,6 @@ void *platform_memory(struct platform *platform, uint64_t address, uint64_t leng
 static void destroy_server(struct platform *platform)
 {
     (void)xendevicemodel_destroy_ioreq_server(platform->devicemodel, platform->domain, platform->server);
-    if (platform->page_resource) {
-        (void)xenforeignmemory_unmap_resource(platform->foreignmemory, platform->page_resource);
-    }
 }
 
 static void close_descriptor(int descriptor)
@@ -590,9 +653,11 @@ void platform_destroy(struct platform *platform)
     if (platform->ready) {
         (void)platform_ready(platform, false);
     }
-    if (platform->has_server) {
+    /* One that nothing was answered for yet is left to the next who tries to go on. */
+    if (platform->has_server && !platform->look_at_all) {
         destroy_server(platform);
     }
+    unmap_page(platform);
     for (unsigned int i = 0; i < platform->banks; i++) {
         if (platform->bank[i].memory) {
             (void)munmap(platform->bank[i].memory, (size_t)platform->bank[i].size);

@@ -300,3 +300,59 @@ void virtio_device_kick_all(struct virtio_device *device)
         virtio_device_kick(device, i);
     }
 }
+
+void virtio_device_keep_journals(struct virtio_device *device, struct virtqueue_journal *journals)
+{
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        virtqueue_keep_journal(&device->queue[i], &journals[i]);
+    }
+}
+
+void virtio_device_save(const struct virtio_device *device, struct virtio_device_saved *saved)
+{
+    saved->features = device->features;
+    saved->status = device->status;
+    saved->config_generation = device->config_generation;
+    saved->resetting = device->resetting;
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        saved->queue[i].registers = device->queue[i].registers;
+        saved->queue[i].enabled = device->queue[i].enabled;
+    }
+}
+
+void virtio_device_restore(struct virtio_device *device, const struct virtio_device_saved *saved)
+{
+    device->features = saved->features;
+    device->status = saved->status;
+    device->config_generation = saved->config_generation;
+    device->resetting = saved->resetting;
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        device->queue[i].registers = saved->queue[i].registers;
+        if (!saved->queue[i].enabled) {
+            continue;
+        }
+        if (virtqueue_enable(&device->queue[i], virtio_device_has(device, VIRTIO_RING_F_INDIRECT_DESC),
+                             virtio_device_has(device, VIRTIO_RING_F_EVENT_IDX))) {
+            needs_reset(device);
+        } else {
+            virtqueue_recover(&device->queue[i]);
+        }
+    }
+}
+
+void virtio_device_resume(struct virtio_device *device)
+{
+    if (device->resetting) {
+        finish_reset(device); /* what was in flight ended with the predecessor */
+        return;
+    }
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        if (device->queue[i].enabled) {
+            device->transport->queue_interrupt(device->transport_opaque, i);
+        }
+    }
+    if (device->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+        device->transport->config_interrupt(device->transport_opaque);
+    }
+    virtio_device_kick_all(device);
+}

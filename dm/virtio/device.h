@@ -52,6 +52,18 @@ struct virtio_device_counters {
     uint64_t needs_reset; /* times that the device gave up */
 };
 
+/* What a driver has told a device, and how far a reset is. The queues' journals say the rest. */
+struct virtio_device_saved {
+    uint64_t features;
+    uint8_t status;
+    uint8_t config_generation;
+    bool resetting;
+    struct {
+        struct virtqueue_registers registers;
+        bool enabled;
+    } queue[VIRTIO_QUEUES_MAX];
+};
+
 struct virtio_device {
     const struct virtio_device_operations *operations;
     const struct virtio_transport_operations *transport;
@@ -94,6 +106,17 @@ bool virtio_device_has(const struct virtio_device *device, unsigned int feature)
 /* For whoever ends the process: starts no more requests; those in flight end as usual. */
 void virtio_device_stop(struct virtio_device *device);
 unsigned int virtio_device_in_flight(const struct virtio_device *device);
+
+/*
+ * For a device that is to outlive its process: journals for its queues, VIRTIO_QUEUES_MAX of them, zero unless to be
+ * restored; what is to be saved whenever the driver has changed something; and its way back, in two steps, between
+ * which the accesses that wait are answered. Resuming starts anew the requests that were in flight, and interrupts in
+ * any case.
+ */
+void virtio_device_keep_journals(struct virtio_device *device, struct virtqueue_journal *journals);
+void virtio_device_save(const struct virtio_device *device, struct virtio_device_saved *saved);
+void virtio_device_restore(struct virtio_device *device, const struct virtio_device_saved *saved);
+void virtio_device_resume(struct virtio_device *device);
 
 /* For transports. */
 void virtio_device_connect(struct virtio_device *device, const struct virtio_transport_operations *transport,

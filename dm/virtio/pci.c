@@ -270,3 +270,28 @@ void virtio_pci_init(struct virtio_pci *pci, struct virtio_device *device, uint3
     }
     virtio_device_connect(device, &transport_operations, pci);
 }
+
+void virtio_pci_save(const struct virtio_pci *pci, struct virtio_pci_saved *saved)
+{
+    pci_function_save(&pci->function, &saved->function);
+    virtio_device_save(pci->device, &saved->device);
+    saved->device_feature_select = pci->device_feature_select;
+    saved->driver_feature_select = pci->driver_feature_select;
+    saved->queue_select = pci->queue_select;
+    saved->config_vector = pci->config_vector;
+    saved->isr = pci->isr;
+}
+
+void virtio_pci_restore(struct virtio_pci *pci, const struct virtio_pci_saved *saved)
+{
+    pci->device_feature_select = saved->device_feature_select;
+    pci->driver_feature_select = saved->driver_feature_select;
+    pci->queue_select = saved->queue_select;
+    pci->config_vector = saved->config_vector;
+    pci->isr = saved->isr;
+    pci_function_restore(&pci->function, &saved->function);
+    virtio_device_restore(pci->device, &saved->device);
+    for (unsigned int queue = 0; queue < pci->device->queue_count; queue++) {
+        pci_function_use_doorbell(&pci->function, queue, pci->device->queue[queue].enabled);
+    }
+}

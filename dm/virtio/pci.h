@@ -28,6 +28,16 @@
 #define VIRTIO_PCI_REGION     0x1000u /* size of each */
 #define VIRTIO_PCI_MULTIPLIER 4u      /* notify_off_multiplier */
 
+struct virtio_pci_saved {
+    struct pci_function_saved function;
+    struct virtio_device_saved device;
+    uint32_t device_feature_select;
+    uint32_t driver_feature_select;
+    uint16_t queue_select;
+    uint16_t config_vector;
+    uint8_t isr;
+};
+
 struct virtio_pci {
     struct pci_function function;
     struct virtio_device *device;
@@ -41,5 +51,9 @@ struct virtio_pci {
 
 /* Makes a function of a device; storage is the caller's, the device is borrowed. class_code: 24 bits. */
 void virtio_pci_init(struct virtio_pci *pci, struct virtio_device *device, uint32_t class_code, bool msix);
+
+/* Of both function and device: see virtio_device_save(); virtio_device_resume() is still to follow. */
+void virtio_pci_save(const struct virtio_pci *pci, struct virtio_pci_saved *saved);
+void virtio_pci_restore(struct virtio_pci *pci, const struct virtio_pci_saved *saved);
 
 #endif

@@ -30,6 +30,7 @@ int virtqueue_init(struct virtqueue *queue, struct platform *platform, uint16_t 
         queue->chain[head].head = head;
         queue->chain[head].vector = &queue->vectors[(size_t)head * size_max];
     }
+    queue->journal = &queue->own;
     virtqueue_reset(queue);
     return 0;
 }
@@ -44,9 +45,54 @@ void virtqueue_reset(struct virtqueue *queue)
 {
     queue->registers = (struct virtqueue_registers){ .size = queue->size_max, .vector = VIRTIO_MSI_NO_VECTOR };
     queue->enabled = false;
-    queue->next_available = 0;
-    queue->next_used = 0;
+    memset(queue->journal, 0, sizeof(*queue->journal));
+    queue->recovering = false;
     queue->signalled_used = 0;
+}
+
+void virtqueue_keep_journal(struct virtqueue *queue, struct virtqueue_journal *journal)
+{
+    queue->journal = journal;
+}
+
+/* Each store of a journal is one step, and the steps are in this order for whoever comes after us. */
+static void note(uint64_t *where, uint64_t value)
+{
+    __atomic_store_n(where, value, __ATOMIC_RELEASE);
+}
+
+void virtqueue_recover(struct virtqueue *queue)
+{
+    struct virtqueue_journal *journal = queue->journal;
+
+    /* Killed while giving back: what the driver can see has happened. */
+    if (journal->completing && __atomic_load_n(&queue->used->idx, __ATOMIC_RELAXED) == (uint16_t)journal->completing) {
+        journal->used = journal->completing;
+        journal->position[journal->completing_head % VIRTQUEUE_SIZE_MAX] = 0;
+    }
+    note(&journal->completing, 0);
+    /* Killed while taking: it will be found in the available ring. */
+    for (unsigned int head = 0; head < VIRTQUEUE_SIZE_MAX; head++) {
+        if (journal->position[head] > journal->taken) {
+            note(&journal->position[head], 0);
+        }
+    }
+    queue->recovering = true;
+    queue->signalled_used = (uint16_t)journal->used;
+}
+
+/* Head of the oldest of the chains that a predecessor has taken and we have not; -1: there is none. */
+static int taken_before(const struct virtqueue *queue)
+{
+    const uint64_t *position = queue->journal->position;
+    int oldest = -1;
+
+    for (int head = 0; head < queue->size; head++) {
+        if (position[head] && !queue->chain[head].in_flight && (oldest < 0 || position[head] < position[oldest])) {
+            oldest = head;
+        }
+    }
+    return oldest;
 }
 
 int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index)
@@ -160,26 +206,38 @@ static uint16_t available_index(const struct virtqueue *queue)
     return __atomic_load_n(&queue->available->idx, __ATOMIC_ACQUIRE);
 }
 
+static enum virtqueue_result take(struct virtqueue *queue, uint16_t head, struct virtqueue_chain **chain)
+{
+    queue->in_flight++;
+    *chain = &queue->chain[head];
+    **chain = (struct virtqueue_chain){ .head = head, .in_flight = true, .vector = (*chain)->vector };
+    return walk(queue, *chain) ? VIRTQUEUE_CHAIN : VIRTQUEUE_MALFORMED;
+}
+
 enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain **chain)
 {
-    const uint16_t waiting = (uint16_t)(available_index(queue) - queue->next_available);
-    uint16_t head;
+    struct virtqueue_journal *journal = queue->journal;
+    const int before = queue->recovering ? taken_before(queue) : -1;
+    uint16_t waiting, head;
 
+    if (before >= 0) {
+        return take(queue, (uint16_t)before, chain);
+    }
+    queue->recovering = false;
+    waiting = (uint16_t)(available_index(queue) - (uint16_t)journal->taken);
     if (waiting == 0) {
         return VIRTQUEUE_EMPTY;
     }
     if (waiting > queue->size) {
         return VIRTQUEUE_BROKEN;
     }
-    head = __atomic_load_n(&queue->available->ring[queue->next_available & (queue->size - 1)], __ATOMIC_RELAXED);
-    if (head >= queue->size || queue->chain[head].in_flight) {
+    head = __atomic_load_n(&queue->available->ring[journal->taken & (queue->size - 1u)], __ATOMIC_RELAXED);
+    if (head >= queue->size || journal->position[head]) {
         return VIRTQUEUE_BROKEN;
     }
-    queue->next_available++;
-    queue->in_flight++;
-    *chain = &queue->chain[head];
-    **chain = (struct virtqueue_chain){ .head = head, .in_flight = true, .vector = (*chain)->vector };
-    return walk(queue, *chain) ? VIRTQUEUE_CHAIN : VIRTQUEUE_MALFORMED;
+    note(&journal->position[head], journal->taken + 1);
+    note(&journal->taken, journal->taken + 1);
+    return take(queue, head, chain);
 }
 
 void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)
@@ -190,12 +248,17 @@ void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)
 
 void virtqueue_complete(struct virtqueue *queue, struct virtqueue_chain *chain, uint32_t written)
 {
-    struct vring_used_elem *element = &queue->used->ring[queue->next_used & (queue->size - 1)];
+    struct virtqueue_journal *journal = queue->journal;
+    struct vring_used_elem *element = &queue->used->ring[journal->used & (queue->size - 1u)];
 
+    journal->completing_head = chain->head;
+    note(&journal->completing, journal->used + 1);
     __atomic_store_n(&element->id, chain->head, __ATOMIC_RELAXED);
     __atomic_store_n(&element->len, written, __ATOMIC_RELAXED);
-    queue->next_used++;
-    __atomic_store_n(&queue->used->idx, queue->next_used, __ATOMIC_RELEASE);
+    __atomic_store_n(&queue->used->idx, (uint16_t)journal->completing, __ATOMIC_RELEASE);
+    note(&journal->used, journal->completing);
+    note(&journal->position[chain->head], 0);
+    note(&journal->completing, 0);
     virtqueue_forget(queue, chain);
 }
 
@@ -217,18 +280,18 @@ void virtqueue_quiet(struct virtqueue *queue)
 bool virtqueue_listen(struct virtqueue *queue)
 {
     if (queue->event_index) {
-        set_available_event(queue, queue->next_available);
+        set_available_event(queue, (uint16_t)queue->journal->taken);
     } else {
         __atomic_store_n(&queue->used->flags, 0, __ATOMIC_RELAXED);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return available_index(queue) != queue->next_available;
+    return available_index(queue) != (uint16_t)queue->journal->taken;
 }
 
 bool virtqueue_interrupts(struct virtqueue *queue)
 {
     const uint16_t old = queue->signalled_used;
-    const uint16_t new = queue->next_used;
+    const uint16_t new = (uint16_t)queue->journal->used;
 
     if (!queue->enabled || old == new) {
         return false;

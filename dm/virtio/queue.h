@@ -59,6 +59,19 @@ enum virtqueue_result {
     VIRTQUEUE_BROKEN,
 };
 
+/*
+ * What has been taken from the queue and given back, kept so that whoever finds it after this process was killed,
+ * between any two instructions, can go on: virtqueue_recover(). Counts run from 0 at a reset; the indexes in the
+ * rings are their low 16 bits. All zero: a queue after a reset.
+ */
+struct virtqueue_journal {
+    uint64_t taken;                      /* chains taken from the available ring */
+    uint64_t used;                       /* elements put into the used ring */
+    uint64_t completing;                 /* 0, or what `used` becomes when this has been given back: */
+    uint16_t completing_head;
+    uint64_t position[VIRTQUEUE_SIZE_MAX]; /* by head: `taken` when it had been taken; 0: it is the driver's */
+};
+
 struct virtqueue {
     struct platform *platform;
     uint16_t size_max;
@@ -73,9 +86,10 @@ struct virtqueue {
     struct vring_avail *available;
     struct vring_used *used;
 
-    uint16_t next_available; /* free-running index of the next chain to take */
-    uint16_t next_used;      /* free-running index of the next used element */
-    uint16_t signalled_used; /* next_used when it was last decided whether to interrupt */
+    struct virtqueue_journal *journal;
+    struct virtqueue_journal own; /* unless the journal is to outlive the process */
+    bool recovering;         /* chains that a predecessor has taken are still to be taken again */
+    uint16_t signalled_used; /* index of the used ring when it was last decided whether to interrupt */
     unsigned int in_flight;
     struct virtqueue_chain chain[VIRTQUEUE_SIZE_MAX]; /* by head */
     struct iovec *vectors;                            /* size_max for each chain */
@@ -93,6 +107,15 @@ void virtqueue_reset(struct virtqueue *queue);
  * to 16, 2, 4 (2.7). -EFAULT: a part of the queue is not RAM.
  */
 int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index);
+
+/* The journal is kept there from now on; the queue is as after virtqueue_init(). Zero, unless it is to be recovered. */
+void virtqueue_keep_journal(struct virtqueue *queue, struct virtqueue_journal *journal);
+
+/*
+ * Goes on where the journal says that a predecessor was killed: the queue has just been enabled as it was. What was
+ * taken and not given back is taken again, first and in the same order: requests are to be such that this does no harm.
+ */
+void virtqueue_recover(struct virtqueue *queue);
 
 /* Takes the next chain. CHAIN and MALFORMED set *chain, which is in flight until virtqueue_complete(). */
 enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain **chain);

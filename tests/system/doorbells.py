@@ -18,8 +18,8 @@ READS = MIB * 256
 
 # With INTx each interrupt costs an access: the ISR status is read.
 CASES = {
-    "msix_6.1": ("6.1", "", "msix", READS // 2),
-    "intx_6.12": ("6.12", "--no-msix", "intx", READS * 2),
+    "msix_6.1": ("6.1", "", "msix", 16),
+    "intx_6.12": ("6.12", "--no-msix", "intx", READS + 64),
 }
 
 
@@ -36,6 +36,7 @@ def counts(name):
     require_checksum(console, "dom1", disk)
     console.require(f"dom1: sb: guest again, sha256 {checksum(disk)}$")
     require_interrupts(console, "dom1", interrupts)
+    console.require("dom0: sb: dom0 counts sidebridge-dm: ready: .*, resumed$")
     console.require("dom0: sb: dom0 device model ends with 0$")
     accesses = int(console.require(r"dom0: sb: dom0 counts accesses: (\d+), malformed: 0$")[1])
     rung = int(console.require(r"dom0: sb: dom0 counts doorbells rung: (\d+)$")[1])

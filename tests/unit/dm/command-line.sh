@@ -51,6 +51,8 @@ expect 2 'try sidebridge-dm --help' --domain 1 --nothing
 expect 2 'try sidebridge-dm --help' --domain
 expect 2 'too many devices' --domain 1 $(for i in $(seq 32); do echo --blk disk$i; done)
 
+expect 1 '/nowhere/state: cannot be opened (No such file or directory)' --domain 1 --state /nowhere/state --blk disk
+
 # Without Xen: the command line is good, what it asks for is not to be had.
 if [ ! -e /dev/xen/privcmd ]; then
     expect 1 'domain 1: no /dev/xen/privcmd' --domain 1 --blk disk,readonly,id=a,,b,addr=31 --share --no-ready

@@ -46,6 +46,8 @@ void machine_turn(void *opaque)
 
     if (machine->model) {
         model_turn(machine->model, false);
+    } else if (machine->elsewhere) {
+        machine->elsewhere(machine);
     }
 }
 

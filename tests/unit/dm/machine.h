@@ -34,6 +34,7 @@ struct machine {
     struct model *model;
     struct bridge bridge;
     struct model_options options;
+    void (*elsewhere)(struct machine *machine); /* without a model here: lets time pass for one in another process */
     unsigned int disks;
     char path[MACHINE_DISKS][64];
 };

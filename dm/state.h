@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the device model keeps in a file, so that one that is started after it was killed goes on in its place and the
+ * guest notices nothing.
+ *
+ * The file is mapped, and only that matters: it is for the death of a process, not of the machine, and best lies in
+ * memory (/run). Two kinds of content, each for one device:
+ *   saved    registers, as a whole, twice: one is being written while the other counts. Saved after each access of the
+ *            guest and before its vCPU goes on. An access that was not saved is made again, from the registers
+ *            before it; one that was saved and not answered is made again, too, which changes nothing.
+ *   journal  what was taken from the queues and given back (virtio/queue.h)
+ *
+ * A file counts only for the ioreq server that carries its mark (platform/platform.h), and for the same command line.
+ */
+#ifndef STATE_H
+#define STATE_H
+
+#include <stdint.h>
+
+#include "virtio/pci.h"
+
+struct state_device {
+    uint32_t current; /* which of the two counts */
+    struct virtio_pci_saved saved[2];
+    struct virtqueue_journal journal[VIRTIO_QUEUES_MAX];
+};
+
+struct state;
+
+/*
+ * Opens the file, makes it if it is not there, and locks it. `configuration` is a number for all that must be the
+ * same for the file to count. On failure *error is a sentence for the user. -EBUSY: another process has it; else as
+ * open(2).
+ */
+int state_open(struct state **state, const char *path, uint64_t configuration, unsigned int devices,
+               const char **error);
+void state_close(struct state *state); /* the file stays; NULL is allowed */
+
+/* The mark that a server has if the file counts for it; 0: the file does not count at all. */
+uint64_t state_mark(const struct state *state);
+
+/* Begins anew: all zero but for a new mark. */
+void state_begin(struct state *state);
+
+struct state_device *state_device(struct state *state, unsigned int device);
+
+/* The registers that count; and makes those of the device count. */
+const struct virtio_pci_saved *state_saved(const struct state_device *device);
+void state_save(struct state_device *device, const struct virtio_pci *pci);
+
+#endif

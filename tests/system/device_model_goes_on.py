@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""A device model that keeps its state is killed time and again while the guest writes into a file system: the guest
+notices nothing, and nothing is lost.
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
+# pylint: disable=wrong-import-position
+from board import Board, Domain
+from cases import cases_of, main
+from scene import ANY_FAILED, binding, empty_disk, ended, healthy, kernel, require_file, require_interrupts
+
+CASES = {
+    "gic3_msix_2cpus_6.1": (3, "", 2, "6.1", "msix"),
+    "gic2_intx_1cpu_6.12": (2, "--no-msix", 1, "6.12", "intx"),
+}
+
+
+def killed_20_times(name):
+    """Clean on the host, and the file is as the guest wrote it."""
+    gic, options, cpus, version, interrupts = CASES[name]
+    guest = Domain(kernel=kernel(version), cpus=cpus, run="keep-writing", properties=binding())
+    disk = empty_disk(256, f"goes-on-{name}")
+    console = Board(f"goes-on-{name}", [guest], gic=gic, dom0_run="serve-on",
+                    dom0_words=f"sb.kills=20 sb.options={options}",
+                    disks={"disk": disk, "mailbox": empty_disk(1, f"goes-on-mailbox-{name}")}).run(
+        until=[ended(1, "keep-writing")], unless=[ANY_FAILED])
+    healthy(console, "dom1")
+    console.require_order("dom1: sb: guest writes", "dom0: sb: dom0 killed it 20 times", "dom1: sb: guest has written")
+    require_interrupts(console, "dom1", interrupts)
+    require_file(console, "dom1", disk)
+
+
+cases_of(CASES, killed_20_times)
+if __name__ == "__main__":
+    main()

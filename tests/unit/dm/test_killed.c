@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A device model that keeps its state in a file, in a process of its own that is killed at any instruction, time and
+ * again, while the guest works: the guest sees nothing of it. Every request ends once, with an interrupt, and the disk
+ * has what was written.
+ */
+#include "driver.h"
+
+#include <fcntl.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STATE   "state-killed"
+#define KILLS   100u
+#define DEPTH   5u /* of three descriptors each */
+#define BYTES   4096u
+#define BLOCKS  ((unsigned int)(MACHINE_SECTORS * 512 / BYTES))
+#define WAIT_MS 20000
+
+static volatile pid_t child;
+static unsigned int kills;
+static bool killing;
+
+static void expired(int signal)
+{
+    (void)signal;
+    if (child > 0) {
+        (void)kill(child, SIGKILL);
+    }
+}
+
+/* In the child: says so when it serves, and does so until it is killed. */
+static void serve(struct machine *machine, int ready)
+{
+    char error[MODEL_ERROR_MAX];
+    struct model *model;
+
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || model_create(&model, &machine->options, error)) {
+        (void)fprintf(stderr, "# %s\n", error);
+        _exit(1);
+    }
+    if (write(ready, "", 1) != 1) {
+        _exit(1);
+    }
+    for (;;) {
+        model_turn(model, true);
+    }
+}
+
+/* Some are killed before they serve. */
+static void begin(struct machine *machine)
+{
+    const struct itimerval soon = { .it_value = { .tv_usec = 1 + random() % (random() % 4 ? 4000 : 30000) } };
+    int pipes[2];
+    char byte;
+    pid_t pid;
+
+    local_guest_kill(machine->guest);
+    assert_int_equal(pipe(pipes), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)close(pipes[0]);
+        serve(machine, pipes[1]);
+    }
+    child = pid;
+    assert_int_equal(close(pipes[1]), 0);
+    if (killing && random() % 4 == 0) {
+        assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    }
+    while (read(pipes[0], &byte, 1) < 0 && errno == EINTR) {
+    }
+    assert_int_equal(close(pipes[0]), 0);
+    if (killing) {
+        assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    }
+}
+
+static void elsewhere(struct machine *machine)
+{
+    const struct timespec moment = { .tv_nsec = 20000 };
+    int status;
+
+    (void)nanosleep(&moment, NULL);
+    if (waitpid(child, &status, WNOHANG) == child) {
+        child = 0;
+        if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
+            fail_msg("the device model ended by itself, status %#x", (unsigned int)status);
+        }
+        kills++;
+        begin(machine);
+    }
+}
+
+static void start(struct machine *machine, bool intx_only)
+{
+    const struct sigaction action = { .sa_handler = expired };
+
+    machine_start(machine, &(struct machine_options){ .intx_only = intx_only });
+    machine_stop_model(machine);
+    (void)unlink(STATE);
+    machine->options.state = STATE;
+    machine->options.shared = intx_only; /* both ways to be known again */
+    machine->elsewhere = elsewhere;
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+    srandom(4711);
+    kills = 0;
+    killing = false;
+    begin(machine);
+}
+
+static void check_disk(const struct machine *machine, const uint8_t *content)
+{
+    uint8_t *disk = malloc(BLOCKS * BYTES);
+    FILE *file = fopen(machine->path[0], "rb");
+
+    assert_non_null(disk);
+    assert_non_null(file);
+    assert_int_equal(fread(disk, BYTES, BLOCKS, file), BLOCKS);
+    assert_memory_equal(disk, content, BLOCKS * BYTES);
+    assert_int_equal(fclose(file), 0);
+    free(disk);
+}
+
+static void kill_child(struct machine *machine)
+{
+    const struct itimerval never = { 0 };
+
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    child = 0;
+    local_guest_kill(machine->guest);
+    machine->elsewhere = NULL;
+}
+
+/* The last one is killed, too; then one in this process goes on for it and ends in order. */
+static void finish(struct machine *machine, const uint8_t *content)
+{
+    kill_child(machine);
+    machine_start_model(machine);
+    machine_stop_model(machine);
+    if (content) {
+        check_disk(machine, content);
+    }
+    machine_finish(machine);
+    assert_int_equal(unlink(STATE), 0);
+}
+
+static uint32_t interrupt_of(const struct driver *driver)
+{
+    return driver->msix ? driver_msix_interrupt(driver, 1)
+                        : bridge_intx_interrupt(&driver->machine->bridge, driver->device, 1);
+}
+
+/* As a driver that sleeps between interrupts. Returns the elements seen. */
+static unsigned int wait_for_interrupt(struct driver *driver, bool *pending)
+{
+    const uint64_t deadline = machine_now() + WAIT_MS;
+    struct vring_used *used = ring_used(driver);
+    unsigned int seen = 0;
+
+    while (!local_guest_take(driver->machine->guest, interrupt_of(driver))) {
+        machine_turn(driver->machine);
+        machine_check_deadline(deadline, "an interrupt");
+    }
+    if (!driver->msix && !(machine_read(driver->machine, driver->isr, 1) & 1)) {
+        return 0; /* not ours */
+    }
+    do {
+        while (driver_completed(driver)) {
+            const struct vring_used_elem element = used->ring[driver->used++ % driver->queue_size];
+
+            assert_true(element.id < driver->queue_size);
+            assert_true(pending[element.id]);
+            pending[element.id] = false;
+            seen++;
+        }
+        ring_available(driver)->ring[driver->queue_size] = driver->used;
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    } while (driver_completed(driver));
+    return seen;
+}
+
+/* Several requests at once, each of one block that no other is about. */
+static void work(struct driver *driver, uint8_t *content, unsigned int *number)
+{
+    bool pending[DRIVER_QUEUE_SIZE] = { false };
+    unsigned int block[DEPTH], left = 0;
+    bool write[DEPTH];
+    uint8_t *data = driver_data(driver);
+
+    for (unsigned int i = 0; i < DEPTH && left == i; i++) {
+        const uint64_t address = driver_data_address(driver) + i * BYTES;
+        struct buffer buffers[3] = { { 0, 16, false }, { address, BYTES, false }, { 0, 1, true } };
+        uint16_t head;
+
+        block[i] = (unsigned int)random() % (BLOCKS / DEPTH) * DEPTH + i;
+        write[i] = random() % 2;
+        memset(data + i * BYTES, write[i] ? (int)(++*number & 0xff) : 0, BYTES);
+        buffers[0].address = blk_header(driver, i, write[i] ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN,
+                                        block[i] * (BYTES / 512));
+        buffers[1].write = !write[i];
+        buffers[2].address = blk_status_address(driver, i);
+        head = ring_add(driver, buffers, 3);
+        pending[head] = true;
+        ring_publish(driver, head);
+        driver_notify(driver);
+        left++;
+    }
+    while (left > 0) {
+        left -= wait_for_interrupt(driver, pending);
+    }
+    for (unsigned int i = 0; i < DEPTH; i++) {
+        assert_int_equal(*blk_status(driver, i), VIRTIO_BLK_S_OK);
+        if (write[i]) {
+            memcpy(content + block[i] * BYTES, data + i * BYTES, BYTES);
+        } else {
+            assert_memory_equal(content + block[i] * BYTES, data + i * BYTES, BYTES);
+        }
+    }
+}
+
+static void check_requests(bool intx_only)
+{
+    uint8_t *content = calloc(BLOCKS, BYTES);
+    struct machine machine;
+    struct driver driver;
+    unsigned int number = 0;
+
+    assert_non_null(content);
+    start(&machine, intx_only);
+    for (uint64_t word = 0; word < (uint64_t)BLOCKS * BYTES / 8; word++) {
+        ((uint64_t *)(void *)content)[word] = machine_word(word);
+    }
+    driver_probe(&driver, &machine, 1);
+    driver_start(&driver, DRIVER_FEATURES);
+    killing = true;
+    expired(SIGALRM);
+    while (kills < KILLS) {
+        work(&driver, content, &number);
+    }
+    killing = false;
+    work(&driver, content, &number);
+    finish(&machine, content);
+    free(content);
+}
+
+static void test_requests_msix(void **state)
+{
+    (void)state;
+    check_requests(false);
+}
+
+static void test_requests_intx(void **state)
+{
+    (void)state;
+    check_requests(true);
+}
+
+/* A driver that finds, resets and starts the device again and again. What it reads back is what it wrote. */
+static void test_registers(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, false);
+    killing = true;
+    expired(SIGALRM);
+    while (kills < KILLS) {
+        driver_probe(&driver, &machine, 1);
+        driver_start(&driver, DRIVER_FEATURES);
+        blk_check_pattern(&driver, 3, 8);
+        if (kills % 2) {
+            machine_config_write(&machine, 1, driver.express + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
+        }
+    }
+    killing = false;
+    finish(&machine, NULL);
+}
+
+/* Rings of 16 chains of one descriptor each, of which the driver has made heads 0..available - 1 available. */
+static void make_rings(struct machine *machine, uint16_t available)
+{
+    struct driver driver = { .machine = machine, .memory = MACHINE_RAM, .queue_size = DRIVER_QUEUE_SIZE };
+
+    memset(machine_memory(machine, MACHINE_RAM, DRIVER_HEADER), 0, DRIVER_HEADER);
+    for (uint16_t i = 0; i < DRIVER_QUEUE_SIZE; i++) {
+        *ring_descriptor(&driver, i) = (struct vring_desc){ .addr = MACHINE_RAM + DRIVER_DATA, .len = 1 };
+        ring_available(&driver)->ring[i] = i;
+    }
+    ring_available(&driver)->idx = available;
+}
+
+static void open_queue(struct virtqueue *queue, struct platform *platform, struct virtqueue_journal *journal)
+{
+    assert_int_equal(virtqueue_init(queue, platform, DRIVER_QUEUE_SIZE), 0);
+    virtqueue_keep_journal(queue, journal);
+    queue->registers = (struct virtqueue_registers){
+        .size = DRIVER_QUEUE_SIZE, .vector = VIRTIO_MSI_NO_VECTOR, .descriptors = MACHINE_RAM + DRIVER_DESCRIPTORS,
+        .available = MACHINE_RAM + DRIVER_AVAILABLE, .used = MACHINE_RAM + DRIVER_USED,
+    };
+    assert_int_equal(virtqueue_enable(queue, false, false), 0);
+}
+
+static void take(struct virtqueue *queue, uint16_t head)
+{
+    struct virtqueue_chain *chain = NULL;
+
+    assert_int_equal(virtqueue_pop(queue, &chain), VIRTQUEUE_CHAIN);
+    assert_int_equal(chain->head, head);
+}
+
+/* A child process that takes one chain and gives back another, stopped before it begins. */
+static pid_t stopped_child(struct virtqueue *queue)
+{
+    const pid_t pid = fork();
+    int status;
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct virtqueue_chain *chain;
+
+        (void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        (void)raise(SIGSTOP);
+        (void)virtqueue_pop(queue, &chain);
+        virtqueue_complete(queue, &queue->chain[0], 0);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSTOPPED(status));
+    return pid;
+}
+
+/* Lets it do one instruction; whether it has not ended. */
+static bool step(pid_t pid)
+{
+    int status;
+
+    assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFSTOPPED(status);
+}
+
+/* Goes on from there: heads 0, 2 and 3 come once, but for 0 if it has been given back. Returns whether it has. */
+static bool check_recovers(struct platform *platform, struct virtqueue_journal *journal)
+{
+    struct virtqueue_chain *chain;
+    struct virtqueue queue;
+    uint16_t used;
+
+    open_queue(&queue, platform, journal);
+    virtqueue_recover(&queue);
+    used = queue.used->idx;
+    assert_in_range(used, 1, 2);
+    if (used == 1) {
+        take(&queue, 0);
+    }
+    take(&queue, 2);
+    take(&queue, 3);
+    assert_int_equal(virtqueue_pop(&queue, &chain), VIRTQUEUE_EMPTY);
+    assert_int_equal(queue.in_flight, used == 1 ? 3 : 2);
+    virtqueue_complete(&queue, &queue.chain[2], 0);
+    assert_int_equal(queue.used->idx, used + 1);
+    assert_int_equal(queue.used->ring[used].id, 2);
+    virtqueue_finish(&queue);
+    return used == 2;
+}
+
+/* Whatever instruction was the last one before the process was killed. */
+static void test_each_instruction(void **state)
+{
+    struct virtqueue_journal *journal =
+        mmap(NULL, sizeof(*journal), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const struct platform_options options = { .domain = MACHINE_DOMAIN };
+    static struct {
+        struct virtqueue_journal journal;
+        uint8_t rings[DRIVER_HEADER];
+    } now;
+    unsigned int states = 0, given_back = 0;
+    struct platform *platform;
+    struct virtqueue queue;
+    struct machine machine;
+    const char *error;
+    uint8_t *rings;
+    pid_t pid;
+
+    (void)state;
+    assert_true(journal != MAP_FAILED);
+    machine_start(&machine, &(struct machine_options){ 0 });
+    machine_stop_model(&machine);
+    assert_int_equal(platform_create(&platform, &options, &error), 0);
+    rings = machine_memory(&machine, MACHINE_RAM, DRIVER_HEADER);
+    make_rings(&machine, 4);
+    open_queue(&queue, platform, journal);
+    for (uint16_t head = 0; head < 3; head++) {
+        take(&queue, head);
+    }
+    virtqueue_complete(&queue, &queue.chain[1], 0);
+    pid = stopped_child(&queue);
+    do {
+        if (memcmp(&now.journal, journal, sizeof(*journal)) == 0 && memcmp(now.rings, rings, DRIVER_HEADER) == 0) {
+            continue;
+        }
+        now.journal = *journal;
+        memcpy(now.rings, rings, DRIVER_HEADER);
+        given_back += check_recovers(platform, journal);
+        states++;
+        *journal = now.journal;
+        memcpy(rings, now.rings, DRIVER_HEADER);
+    } while (step(pid));
+    assert_in_range(states, 8, 12); /* one for each store, and the first */
+    assert_in_range(given_back, 3, 6);
+    virtqueue_finish(&queue);
+    platform_destroy(platform);
+    machine_finish(&machine);
+    assert_int_equal(munmap(journal, sizeof(*journal)), 0);
+}
+
+/* A file counts for one process, for the same devices and for what the predecessor has left, or the bus starts anew. */
+static void test_when_a_file_counts(void **state)
+{
+    char error[MODEL_ERROR_MAX];
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, false);
+    driver_probe(&driver, &machine, 1);
+    driver_start(&driver, DRIVER_FEATURES);
+    assert_int_equal(model_create(&machine.model, &machine.options, error), -EBUSY);
+    assert_non_null(strstr(error, STATE ": another process keeps its state there"));
+    kill_child(&machine);
+    for (unsigned int i = 0; i < 4; i++) {
+        char path[] = STATE "-2";
+
+        local_guest_kill(machine.guest);
+        machine.options.disk[0].read_only = i == 1;
+        machine.options.state = i == 2 ? path : i == 3 ? NULL : STATE;
+        machine_start_model(&machine);
+        assert_int_equal(machine_config_read(&machine, 1, PCI_COMMAND, 2) != 0, i == 0);
+        if (i == 0) {
+            blk_check_pattern(&driver, 3, 8);
+        }
+        machine_stop_model(&machine);
+        if (i == 0) { /* ended in order: there is nothing to go on for */
+            machine_start_model(&machine);
+            assert_int_equal(machine_config_read(&machine, 1, PCI_COMMAND, 2), 0);
+            machine_stop_model(&machine);
+        }
+    }
+    machine.options.state = "nowhere/state";
+    assert_int_equal(model_create(&machine.model, &machine.options, error), -ENOENT);
+    assert_string_equal(error, "nowhere/state: cannot be opened (No such file or directory)");
+    machine.model = NULL;
+    machine_finish(&machine);
+    assert_int_equal(unlink(STATE), 0);
+    assert_int_equal(unlink(STATE "-2"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_instruction),
+        cmocka_unit_test(test_requests_msix),
+        cmocka_unit_test(test_requests_intx),
+        cmocka_unit_test(test_registers),
+        cmocka_unit_test(test_when_a_file_counts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
