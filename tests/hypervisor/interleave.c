@@ -109,7 +109,7 @@ static void answer_all(struct random *random)
     struct domain *d = &machine.guest;
     unsigned int i;
 
-    spin_lock_recursive(&d->ioreq_server.lock);
+    rspin_lock(&d->ioreq_server.lock);
     for (i = 0; i < d->max_vcpus; i++) {
         struct vcpu *v = d->vcpu[i];
 
@@ -123,7 +123,7 @@ static void answer_all(struct random *random)
             }
         }
     }
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    rspin_unlock(&d->ioreq_server.lock);
 }
 
 static void one_operation(struct random *random)

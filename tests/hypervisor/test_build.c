@@ -18,7 +18,7 @@ static int begin(void **state)
     memset(&domain, 0, sizeof(domain));
     domain.domain_id = 1;
     info = (struct kernel_info){
-        .d = &domain, .fdt = tree, .phandle_gic = 65000,
+        .d = &domain, .fdt = tree, .phandle_intc = 65000,
         .mem = {1, {{0x40000000, 0x20000000}}},
     };
     return 0;
@@ -55,6 +55,11 @@ static void ask(void)
     device_tree_cells(ranges, "xen,irqs", 2, 70, 1);
     assert_int_equal(ioreq_pci_check_node(device_tree_domain, &config, 0), 0);
     assert_int_equal(config.arch.nr_spis, 39);
+}
+
+static int init(void)
+{
+    return ioreq_pci_init(&domain, info.mem.bank, info.mem.nr_banks);
 }
 
 static int write_nodes(int size)
@@ -110,10 +115,10 @@ static void without_a_bridge(void **state)
 
     (void)state;
     assert_int_equal(ioreq_pci_check_node(device_tree_domain, &config, 0), 0);
-    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    assert_int_equal(init(), 0);
     assert_null(domain.arch.ioreq_pci);
     assert_int_equal(write_nodes(sizeof(tree)), 0);
-    ioreq_pci_trim_ext_regions(&domain, &regions);
+    ioreq_pci_trim_ext_regions(&domain, regions.bank, &regions.nr_banks);
     assert_int_equal(regions.nr_banks, 1);
 }
 
@@ -125,7 +130,7 @@ static void what_it_is_given(void **state)
     info.mem.nr_banks = 2;
     info.mem.bank[1] = (struct membank){0x200000000, 0x10000000};
     ask();
-    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    assert_int_equal(init(), 0);
     pci = domain.arch.ioreq_pci;
     assert_int_equal(pci->nr_bridges, 3);
     assert_int_equal(pci->nr_banks, 2);
@@ -154,7 +159,7 @@ static void the_next_domain_begins_anew(void **state)
     ask();
     device_tree_start();
     assert_int_equal(ioreq_pci_check_node(device_tree_domain, &config, 0), 0);
-    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    assert_int_equal(init(), 0);
     assert_null(domain.arch.ioreq_pci);
 }
 
@@ -166,26 +171,26 @@ static void without_memory(void **state)
     ask();
     for (n = 0; n < 2; n++) {
         faults.allocation = n;
-        assert_int_equal(ioreq_pci_init(&domain, &info), -ENOMEM);
+        assert_int_equal(init(), -ENOMEM);
         ioreq_pci_destroy(&domain);
         assert_int_equal(allocations, 0);
     }
     faults.allocation = -1;
-    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    assert_int_equal(init(), 0);
 }
 
 static void without_room_in_the_tree(void **state)
 {
     (void)state;
     ask();
-    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    assert_int_equal(init(), 0);
     assert_int_equal(write_nodes(512), -FDT_ERR_NOSPACE);
 }
 
 static void assert_in_the_way(const char *message)
 {
     ask();
-    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    assert_int_equal(init(), 0);
     assert_int_equal(write_nodes(sizeof(tree)), -EEXIST);
     if (!console_says(message)) {
         fail_msg("expected \"%s\", found \"%s\"", message, console.last);
@@ -232,7 +237,7 @@ static void memory_beside_the_windows(void **state)
     for (i = 0; i < ARRAY_SIZE(gfns); i++) {
         mapped = (struct mapped){true, gfns[i], 0};
         ask();
-        assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+        assert_int_equal(init(), 0);
         assert_int_equal(write_nodes(sizeof(tree)), 0);
         assert_true(mapped.looked_up < 5000); /* by whole entries, not page by page */
         ioreq_pci_destroy(&domain);
@@ -254,7 +259,7 @@ static void phandles_and_domains_of_the_partial_tree(void **state)
 
     (void)state;
     ask();
-    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
+    assert_int_equal(init(), 0);
     use_partial_tree(65007, 3);
     assert_int_equal(write_nodes(IOREQ_PCI_FDT_SIZE + 256), 0);
     assert_true(cell_of("/v2m@24fe0000", "phandle", 0) > 65007);
@@ -287,8 +292,8 @@ static void windows_are_no_extended_regions(void **state)
 
     (void)state;
     ask();
-    assert_int_equal(ioreq_pci_init(&domain, &info), 0);
-    ioreq_pci_trim_ext_regions(&domain, &regions);
+    assert_int_equal(init(), 0);
+    ioreq_pci_trim_ext_regions(&domain, regions.bank, &regions.nr_banks);
     assert_int_equal(regions.nr_banks, 4);
     assert_region(&regions, 0, 0x11000000, 0x6000000);
     assert_region(&regions, 1, 0x21000000, 0x2000000);
@@ -296,7 +301,7 @@ static void windows_are_no_extended_regions(void **state)
     assert_region(&regions, 3, 0x140000000, 0x10000000);
     /* Two windows in one region: the largest piece is what is left of it. */
     regions = (struct meminfo){1, {{0x22000000, 0x7000000}}};
-    ioreq_pci_trim_ext_regions(&domain, &regions);
+    ioreq_pci_trim_ext_regions(&domain, regions.bank, &regions.nr_banks);
     assert_int_equal(regions.nr_banks, 1);
     assert_region(&regions, 0, 0x25000000, 0x3000000);
 }

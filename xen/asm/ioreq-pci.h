@@ -16,7 +16,7 @@ struct dmop_args;
 struct domain;
 struct dt_device_node;
 struct kernel_info;
-struct meminfo;
+struct membank;
 struct xen_domctl_createdomain;
 
 /*
@@ -47,7 +47,8 @@ void ioreq_pci_destroy(struct domain *d);
 int ioreq_pci_check_node(const struct dt_device_node *node,
                          struct xen_domctl_createdomain *config,
                          unsigned int flags);
-int ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo);
+int ioreq_pci_init(struct domain *d, const struct membank *bank,
+                   unsigned int nr_banks);
 int ioreq_pci_partial_tree(const void *fdt);
 int ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo);
 
@@ -55,8 +56,8 @@ int ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo);
 #define IOREQ_PCI_FDT_SIZE (IS_ENABLED(CONFIG_IOREQ_PCI) ? 8192 : 0)
 
 /* Takes the windows out of what will become the extended regions. */
-void ioreq_pci_trim_ext_regions(const struct domain *d,
-                                struct meminfo *ext_regions);
+void ioreq_pci_trim_ext_regions(const struct domain *d, struct membank *regions,
+                                unsigned int *nr_regions);
 
 #endif /* __ASM_ARM_IOREQ_PCI_H__ */
 

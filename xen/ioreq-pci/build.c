@@ -13,7 +13,6 @@
 #include <xen/sched.h>
 
 #include <asm/gic.h>
-#include <asm/kernel.h>
 #include <asm/p2m.h>
 
 #include "private.h"
@@ -154,9 +153,7 @@ static bool __init enhanced(const struct dt_device_node *node)
     const char *value;
     int rc = dt_property_read_string(node, "xen,enhanced", &value);
 
-    return rc == -EILSEQ || rc == -ENODATA ||
-           (!rc && (!strcmp(value, "enabled") ||
-                    !strcmp(value, "no-xenstore")));
+    return rc == -EILSEQ || rc == -ENODATA || (!rc && enhanced_by(value));
 }
 
 /* Against what is known of the domain before it is there. */
@@ -229,7 +226,8 @@ int __init ioreq_pci_check_node(const struct dt_device_node *node,
     return rc;
 }
 
-int __init ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo)
+int __init ioreq_pci_init(struct domain *d, const struct membank *bank,
+                          unsigned int nr_banks)
 {
     struct ioreq_pci *pci;
     unsigned int i;
@@ -237,7 +235,7 @@ int __init ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo)
     if ( !nr_bindings )
         return 0;
 
-    pci = xzalloc_flex_struct(struct ioreq_pci, bank, kinfo->mem.nr_banks);
+    pci = xzalloc_flex_struct(struct ioreq_pci, bank, nr_banks);
     if ( !pci )
         return -ENOMEM;
 
@@ -248,11 +246,11 @@ int __init ioreq_pci_init(struct domain *d, const struct kernel_info *kinfo)
         pci->nr_owners = (i << 16) + (bridge_buses(&bindings[i].bridge) << 8);
     }
 
-    pci->nr_banks = kinfo->mem.nr_banks;
+    pci->nr_banks = nr_banks;
     for ( i = 0; i < pci->nr_banks; i++ )
     {
-        pci->bank[i].base = kinfo->mem.bank[i].start;
-        pci->bank[i].size = kinfo->mem.bank[i].size;
+        pci->bank[i].base = bank[i].start;
+        pci->bank[i].size = bank[i].size;
     }
 
     /* From here on domain destruction frees what there is. */
@@ -345,13 +343,13 @@ int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
 
     BUILD_BUG_ON(IOREQ_PCI_FDT_SIZE < IOREQ_PCI_BRIDGES * BRIDGE_FDT_SIZE);
 
-    phandle_last = max(phandle_last, kinfo->phandle_gic);
+    phandle_last = max(phandle_last, kinfo->phandle_intc);
 
     for ( i = 0; !rc && i < nr_bindings; i++ )
     {
         const struct binding *binding = &bindings[i];
         const struct bridge_fdt_context context = {
-            .phandle_gic = kinfo->phandle_gic,
+            .phandle_gic = kinfo->phandle_intc,
             .phandle_v2m = phandle_last + 1,
             .phandle_iommu = phandle_last + 2,
             .pci_domain = pci_domain_next,
@@ -371,7 +369,8 @@ int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
 }
 
 void __init ioreq_pci_trim_ext_regions(const struct domain *d,
-                                       struct meminfo *ext_regions)
+                                       struct membank *regions,
+                                       unsigned int *nr_regions)
 {
     const struct ioreq_pci *pci = d->arch.ioreq_pci;
     unsigned int i, j;
@@ -382,9 +381,9 @@ void __init ioreq_pci_trim_ext_regions(const struct domain *d,
             &pci->bridge[i / BRIDGE_WINDOWS].bridge.window[i % BRIDGE_WINDOWS];
         uint64_t window_end = window->base + window->size;
 
-        for ( j = ext_regions->nr_banks; j-- > 0; )
+        for ( j = *nr_regions; j-- > 0; )
         {
-            struct membank *region = &ext_regions->bank[j];
+            struct membank *region = &regions[j];
             uint64_t end = region->start + region->size;
             uint64_t below, above;
 
@@ -397,7 +396,7 @@ void __init ioreq_pci_trim_ext_regions(const struct domain *d,
             region->size = max(below, above);
             region->start = above > below ? window_end : region->start;
             if ( !region->size )
-                *region = ext_regions->bank[--ext_regions->nr_banks];
+                *region = regions[--*nr_regions];
         }
     }
 }

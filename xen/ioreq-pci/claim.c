@@ -72,7 +72,7 @@ int ioreq_pci_check_server(struct domain *d, unsigned int id)
 {
     const struct ioreq_server *s;
 
-    ASSERT(spin_is_locked(&d->ioreq_server.lock));
+    ASSERT(rspin_is_locked(&d->ioreq_server.lock));
 
     s = id < MAX_NR_IOREQ_SERVERS ? d->ioreq_server.server[id] : NULL;
     if ( !s )

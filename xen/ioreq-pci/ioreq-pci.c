@@ -346,7 +346,7 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
     b = &pci->bridge[op.u.index];
 
     /* No server or claim goes between what is checked and what is done. */
-    spin_lock_recursive(&d->ioreq_server.lock);
+    rspin_lock(&d->ioreq_server.lock);
 
     switch ( op.op )
     {
@@ -380,7 +380,7 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
         break;
     }
 
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    rspin_unlock(&d->ioreq_server.lock);
 
     if ( !rc && copy_to_guest_offset(args->buf[0].h, 0, (void *)&op,
                                      sizeof(op)) )

@@ -56,7 +56,7 @@ static void look_for_orphans(void *data)
     if ( d->is_dying )
         return;
 
-    spin_lock_recursive(&d->ioreq_server.lock);
+    rspin_lock(&d->ioreq_server.lock);
 
     for ( id = 0; id < MAX_NR_IOREQ_SERVERS; id++ )
     {
@@ -87,7 +87,7 @@ static void look_for_orphans(void *data)
     if ( next != STIME_MAX )
         set_timer(&pci->orphan_timer, next);
 
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    rspin_unlock(&d->ioreq_server.lock);
 }
 
 void ioreq_pci_orphan_init(struct domain *d, struct ioreq_pci *pci)

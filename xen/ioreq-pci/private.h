@@ -24,6 +24,7 @@
 #include <asm/ioreq-pci.h>
 
 #include "bridge.h"
+#include "compat.h"
 #include "dm_op.h"
 
 /*

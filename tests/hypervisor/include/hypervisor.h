@@ -130,10 +130,11 @@ void hypervisor_lock_destroy(struct hypervisor_lock *lock);
 #define spin_lock_init(lock) hypervisor_lock_init(lock, #lock)
 void spin_lock(spinlock_t *lock);
 void spin_unlock(spinlock_t *lock);
-void spin_lock_recursive(spinlock_t *lock);
-void spin_unlock_recursive(spinlock_t *lock);
+void rspin_lock(spinlock_t *lock);
+void rspin_unlock(spinlock_t *lock);
 /* Stronger than Xen's: held by this very thread. */
 bool spin_is_locked(spinlock_t *lock);
+#define rspin_is_locked(lock) spin_is_locked(lock)
 
 /* Time: moves only when a test says so. */
 #define STIME_MAX INT64_MAX
@@ -387,6 +388,7 @@ struct xen_domctl_createdomain {
     uint32_t flags;
     uint32_t max_vcpus;
 };
+#define enhanced_by(value) (!strcmp(value, "enabled") || !strcmp(value, "no-xenstore"))
 struct membank {
     paddr_t start;
     paddr_t size;
@@ -400,7 +402,7 @@ struct kernel_info {
     void *fdt;
     struct meminfo mem;
     struct meminfo shm_mem;
-    uint32_t phandle_gic;
+    uint32_t phandle_intc;
 };
 enum gic_version { GIC_INVALID, GIC_V2, GIC_V3 };
 extern enum gic_version hypervisor_gic_version;

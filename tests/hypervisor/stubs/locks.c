@@ -95,7 +95,7 @@ void spin_unlock(spinlock_t *lock)
     pthread_mutex_unlock(&lock->mutex);
 }
 
-void spin_lock_recursive(spinlock_t *lock)
+void rspin_lock(spinlock_t *lock)
 {
     if (lock->holder != &self) {
         spin_lock(lock);
@@ -103,7 +103,7 @@ void spin_lock_recursive(spinlock_t *lock)
     lock->depth++;
 }
 
-void spin_unlock_recursive(spinlock_t *lock)
+void rspin_unlock(spinlock_t *lock)
 {
     hypervisor_assert(lock->holder == &self && lock->depth > 0, "not this thread's lock", __FILE__, __LINE__);
     if (--lock->depth == 0) {

@@ -20,7 +20,7 @@ int server_create(struct domain *d)
     int id = 0;
 
     domain_pause(d);
-    spin_lock_recursive(&d->ioreq_server.lock);
+    rspin_lock(&d->ioreq_server.lock);
     while (id < MAX_NR_IOREQ_SERVERS && d->ioreq_server.server[id] != NULL) {
         id++;
     }
@@ -46,7 +46,7 @@ int server_create(struct domain *d)
         }
         d->ioreq_server.server[id] = s;
     }
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    rspin_unlock(&d->ioreq_server.lock);
     domain_unpause(d);
     return id;
 }
@@ -56,12 +56,12 @@ int server_map_page(struct domain *d, unsigned int id)
     struct ioreq_server *s;
     int rc;
 
-    spin_lock_recursive(&d->ioreq_server.lock);
+    rspin_lock(&d->ioreq_server.lock);
     s = find(d, id, &rc);
     if (rc == 0) {
         s->ioreq.va = s;
     }
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    rspin_unlock(&d->ioreq_server.lock);
     return rc;
 }
 
@@ -70,14 +70,14 @@ int server_enable(struct domain *d, unsigned int id, bool enable)
     struct ioreq_server *s;
     int rc;
 
-    spin_lock_recursive(&d->ioreq_server.lock);
+    rspin_lock(&d->ioreq_server.lock);
     s = find(d, id, &rc);
     if (rc == 0) {
         domain_pause(d);
         s->enabled = enable;
         domain_unpause(d);
     }
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    rspin_unlock(&d->ioreq_server.lock);
     return rc;
 }
 
@@ -88,12 +88,12 @@ int server_bind(struct domain *d, unsigned int id)
     unsigned int i;
     int rc;
 
-    spin_lock_recursive(&d->ioreq_server.lock);
+    rspin_lock(&d->ioreq_server.lock);
     s = find(d, id, &rc);
     for (i = 0; rc == 0 && i < d->max_vcpus; i++) {
         ports[i] = s->vcpu[i].ioreq_evtchn;
     }
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    rspin_unlock(&d->ioreq_server.lock);
     for (i = 0; rc == 0 && i < d->max_vcpus; i++) {
         rc = emulator_binds(d, ports[i], current->domain);
     }
@@ -120,7 +120,7 @@ int server_map(struct domain *d, unsigned int id, uint32_t type, uint64_t first,
     if (first > last) {
         return -EINVAL;
     }
-    spin_lock_recursive(&d->ioreq_server.lock);
+    rspin_lock(&d->ioreq_server.lock);
     s = find(d, id, &rc);
     if (rc == 0 && rangeset_overlaps_range(s->range[type], first, last)) {
         rc = -EEXIST;
@@ -134,7 +134,7 @@ int server_map(struct domain *d, unsigned int id, uint32_t type, uint64_t first,
             ioreq_pci_unmap(d, (ioservid_t)id, type, first, last);
         }
     }
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    rspin_unlock(&d->ioreq_server.lock);
     return rc;
 }
 
@@ -146,7 +146,7 @@ int server_unmap(struct domain *d, unsigned int id, uint32_t type, uint64_t firs
     if (first > last) {
         return -EINVAL;
     }
-    spin_lock_recursive(&d->ioreq_server.lock);
+    rspin_lock(&d->ioreq_server.lock);
     s = find(d, id, &rc);
     if (rc == 0 && !rangeset_contains_range(s->range[type], first, last)) {
         rc = -ENOENT;
@@ -157,7 +157,7 @@ int server_unmap(struct domain *d, unsigned int id, uint32_t type, uint64_t firs
     if (rc == 0) {
         ioreq_pci_unmap(d, (ioservid_t)id, type, first, last);
     }
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    rspin_unlock(&d->ioreq_server.lock);
     return rc;
 }
 
@@ -188,7 +188,7 @@ static void release(struct domain *d, unsigned int id, bool domain_goes)
 
 void ioreq_server_destroy_orphan(struct domain *d, ioservid_t id)
 {
-    ASSERT(spin_is_locked(&d->ioreq_server.lock));
+    ASSERT(rspin_is_locked(&d->ioreq_server.lock));
     ASSERT(d->ioreq_server.server[id] != NULL);
     domain_pause(d);
     ioreq_pci_server_gone(d, id);
@@ -199,12 +199,12 @@ int server_destroy(struct domain *d, unsigned int id)
 {
     int rc;
 
-    spin_lock_recursive(&d->ioreq_server.lock);
+    rspin_lock(&d->ioreq_server.lock);
     find(d, id, &rc);
     if (rc == 0) {
         ioreq_server_destroy_orphan(d, (ioservid_t)id);
     }
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    rspin_unlock(&d->ioreq_server.lock);
     return rc;
 }
 
@@ -213,13 +213,13 @@ void servers_destroy_all(struct domain *d)
 {
     unsigned int id;
 
-    spin_lock_recursive(&d->ioreq_server.lock);
+    rspin_lock(&d->ioreq_server.lock);
     for (id = 0; id < MAX_NR_IOREQ_SERVERS; id++) {
         if (d->ioreq_server.server[id] != NULL) {
             release(d, id, true);
         }
     }
-    spin_unlock_recursive(&d->ioreq_server.lock);
+    rspin_unlock(&d->ioreq_server.lock);
 }
 
 static struct ioreq_server *select_range(struct domain *d, const ioreq_t *p)
