@@ -34,6 +34,8 @@ from initramfs import BUILD, Missing
 
 VERSION = re.search(r"^ *version: '([^']+)'", (BUILD.parent / "meson.build").read_text(encoding="utf-8"), re.M)[1]
 DOM0_PROGRAMS = (BUILD / "arm64/dm/sidebridge-dm", BUILD / "arm64/tests/system/sb-xen")     # in its /bin
+# What testbed/build-xen makes.
+HYPERVISOR = BUILD / ("xen-src-obj" if os.environ.get("XEN_SRC") else "xen-obj") / "xen"
 MODULES_BASE = 0x58000000       # above Xen (at 0x40200000) and the device tree (at 0x48000000)
 MODULE_ALIGN = 2 << 20
 
@@ -156,14 +158,14 @@ class Board:
         """counted: one CPU, and time is a count of instructions (-icount), whatever the load; of
         1 ns each, or of any other power of two: what waits for time needs less of ours then.
         disks: {name: raw file}, dom0's /dev/disk/NAME. xen: a hypervisor other than
-        build/xen-obj/xen. chosen, tree: device tree source added to /chosen, at the end.
+        HYPERVISOR. chosen, tree: device tree source added to /chosen, at the end.
         timeout: seconds of the host's time."""
         self.name, self.domains, self.gic = name, list(domains), gic
         self.cpus, self.counted = (1 if counted else cpus), int(counted)
         self.dom0 = Domain(kernel=dom0_kernel, memory_mib=dom0_mib, cpus=dom0_cpus, run=dom0_run,
                            words=dom0_words, add=list(dom0_add))
         self.disks = disks or {}
-        self.xen = Path(xen or BUILD / "xen-obj/xen")
+        self.xen = Path(xen or HYPERVISOR)
         self.xen_words, self.chosen, self.tree = xen_words, chosen, tree
         self.timeout = timeout
         self.directory = BUILD / "board" / name
