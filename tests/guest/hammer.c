@@ -2,6 +2,8 @@
 /* See hammer.h. */
 #include "hammer.h"
 
+#include "device_model.h"
+
 #include <stdatomic.h>
 
 #include "abort.h"
