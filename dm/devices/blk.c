@@ -359,11 +359,11 @@ static int measure(struct blk *blk, uint64_t *bytes, unsigned int *logical, unsi
     return 0;
 }
 
-static void fill_config(struct blk *blk, unsigned int logical, unsigned int physical)
+static void fill_config(struct blk *blk, uint32_t segment, unsigned int logical, unsigned int physical)
 {
     blk->config = (struct virtio_blk_config){
         .capacity = blk->sectors,
-        .size_max = SEGMENT_BYTES,
+        .size_max = segment,
         .seg_max = SEG_MAX,
         .blk_size = logical,
         .max_discard_sectors = RANGE_SECTORS,
@@ -432,6 +432,7 @@ int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, c
                const char **error)
 {
     struct blk *created = calloc(1, sizeof(*created));
+    const bool grants = platform_bridge(platform)->flags & BRIDGE_FLAG_GRANTS;
     unsigned int logical = SECTOR, physical = SECTOR;
     int result;
 
@@ -449,7 +450,7 @@ int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, c
         blk_destroy(created);
         return result;
     }
-    fill_config(created, logical, physical);
+    fill_config(created, grants ? PLATFORM_GRANT_BYTES : SEGMENT_BYTES, logical, physical);
     set_id(created, options);
     *blk = created;
     return 0;

@@ -18,6 +18,7 @@
 
 #include "claims.h"
 #include "dm_op.h"
+#include "grants.h"
 #include "platform.h"
 
 #define INTERRUPTS   (BRIDGE_INTERRUPT_LAST + 1u)
@@ -28,9 +29,27 @@ struct platform {
     struct local_guest *guest;
 };
 
+struct grant {
+    bool valid;
+    bool writable;
+    uint64_t address;
+    unsigned int mapped; /* times */
+};
+
+/* What the device model has mapped by grants. */
+struct mapping {
+    struct platform_grants grants;
+    void *pages;
+    struct mapping *next;
+};
+
 struct local_guest {
     struct local_config config;
     unsigned char *memory[LOCAL_BANKS_MAX];
+    int file[LOCAL_BANKS_MAX]; /* what the memory is made of */
+    struct grant grant[LOCAL_GRANTS];
+    struct mapping *mappings;
+    uint64_t granted; /* pages in them */
     struct ioreq slot[LOCAL_VCPUS];
     int event;
     struct platform_claims claims;
@@ -83,10 +102,10 @@ static int map_banks(struct local_guest *guest)
         if (file < 0) {
             return -errno;
         }
+        guest->file[i] = file;
         if (ftruncate(file, (off_t)size) == 0) {
             memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
         }
-        (void)close(file);
         if (memory == MAP_FAILED) {
             return -ENOMEM;
         }
@@ -111,6 +130,9 @@ int local_guest_create(struct local_guest **guest, const struct local_config *co
         return -ENOMEM;
     }
     created->config = *config;
+    for (unsigned int i = 0; i < LOCAL_BANKS_MAX; i++) {
+        created->file[i] = -1;
+    }
     created->next = guests;
     guests = created;
     created->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -137,6 +159,9 @@ void local_guest_destroy(struct local_guest *guest)
     for (unsigned int i = 0; i < guest->config.banks; i++) {
         if (guest->memory[i]) {
             (void)munmap(guest->memory[i], (size_t)guest->config.bank[i].size);
+        }
+        if (guest->file[i] >= 0) {
+            (void)close(guest->file[i]);
         }
     }
     if (guest->event >= 0) {
@@ -284,6 +309,27 @@ void *local_guest_memory(struct local_guest *guest, uint64_t address, uint64_t l
         }
     }
     return NULL;
+}
+
+void local_guest_grant(struct local_guest *guest, uint32_t reference, uint64_t address, bool writable)
+{
+    if (guest->grant[reference].mapped > 0 || !local_guest_memory(guest, address, PLATFORM_GRANT_PAGE)) {
+        abort();
+    }
+    guest->grant[reference] = (struct grant){ .valid = true, .writable = writable, .address = address };
+}
+
+bool local_guest_end_grant(struct local_guest *guest, uint32_t reference)
+{
+    if (guest->grant[reference].mapped == 0) {
+        guest->grant[reference].valid = false;
+    }
+    return !guest->grant[reference].valid;
+}
+
+uint64_t local_guest_granted(const struct local_guest *guest)
+{
+    return guest->granted;
 }
 
 bool local_guest_take(struct local_guest *guest, uint32_t interrupt)
@@ -554,15 +600,112 @@ int platform_ready(struct platform *platform, bool ready)
     return 0;
 }
 
-void *platform_memory(struct platform *platform, uint64_t address, uint64_t length)
+static bool may_map(const struct local_guest *guest, const struct platform_grants *grants, bool write)
+{
+    for (uint32_t i = 0; i < grants->count; i++) {
+        const uint64_t reference = (uint64_t)grants->first + i;
+
+        if (reference >= LOCAL_GRANTS || !guest->grant[reference].valid ||
+            (write && !guest->grant[reference].writable)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Maps a page of the guest a second time, in this place. */
+static void map_page(const struct local_guest *guest, void *place, uint64_t address, int protection)
+{
+    unsigned int i = 0;
+
+    while (address - guest->config.bank[i].base >= guest->config.bank[i].size) {
+        i++;
+    }
+    if (mmap(place, PLATFORM_GRANT_PAGE, protection, MAP_SHARED | MAP_FIXED, guest->file[i],
+             (off_t)(address - guest->config.bank[i].base)) != place) {
+        abort();
+    }
+}
+
+static void *map_grants(struct local_guest *guest, uint64_t address, uint64_t length, bool write)
+{
+    struct platform_grants grants;
+    struct mapping *mapping;
+
+    if (platform_grants_decode(address, length, &grants) || !may_map(guest, &grants, write)) {
+        return NULL;
+    }
+    mapping = malloc(sizeof(*mapping));
+    if (!mapping) {
+        return NULL;
+    }
+    *mapping = (struct mapping){ .grants = grants, .next = guest->mappings };
+    mapping->pages = mmap(NULL, (size_t)grants.count * PLATFORM_GRANT_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping->pages == MAP_FAILED) {
+        free(mapping);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < grants.count; i++) {
+        struct grant *grant = &guest->grant[grants.first + i];
+
+        map_page(guest, (char *)mapping->pages + (size_t)i * PLATFORM_GRANT_PAGE, grant->address,
+                 write ? PROT_READ | PROT_WRITE : PROT_READ);
+        grant->mapped++;
+    }
+    guest->mappings = mapping;
+    guest->granted += grants.count;
+    guest->counters.grant_maps += grants.count;
+    if (guest->granted > guest->counters.grants_most) {
+        guest->counters.grants_most = guest->granted;
+    }
+    return (char *)mapping->pages + grants.offset;
+}
+
+void *platform_map(struct platform *platform, uint64_t address, uint64_t length, bool write)
 {
     struct local_guest *guest = platform->guest;
-    void *const memory = guest->refuse_memory ? NULL : local_guest_memory(guest, address, length);
+    void *memory = NULL;
 
+    if (!guest->refuse_memory) {
+        memory = guest->config.bridge.flags & BRIDGE_FLAG_GRANTS ? map_grants(guest, address, length, write)
+                                                                 : local_guest_memory(guest, address, length);
+    }
     if (guest->looked_up) {
         guest->looked_up(guest->looked_up_opaque);
     }
     return memory;
+}
+
+void platform_unmap(struct platform *platform, void *memory, uint64_t length)
+{
+    struct local_guest *guest = platform->guest;
+    struct mapping **link = &guest->mappings;
+    struct mapping *mapping;
+    uint32_t pages;
+    void *first;
+
+    if (!(guest->config.bridge.flags & BRIDGE_FLAG_GRANTS)) {
+        return;
+    }
+    if (guest->looked_up) {
+        guest->looked_up(guest->looked_up_opaque);
+    }
+    pages = platform_grants_pages(memory, length, &first);
+    while (*link && (*link)->pages != first) {
+        link = &(*link)->next;
+    }
+    mapping = *link;
+    if (!mapping || mapping->grants.count != pages) {
+        (void)fprintf(stderr, "local: %p, %u pages, is not what was mapped\n", first, pages);
+        abort();
+    }
+    for (uint32_t i = 0; i < pages; i++) {
+        guest->grant[mapping->grants.first + i].mapped--;
+    }
+    guest->granted -= pages;
+    (void)munmap(first, (size_t)pages * PLATFORM_GRANT_PAGE);
+    *link = mapping->next;
+    free(mapping);
 }
 
 int platform_interrupt(struct platform *platform, uint32_t interrupt, bool level)

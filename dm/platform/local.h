@@ -7,6 +7,8 @@
  * slot of an ioreq page, an event is raised, and the guest waits, that is, it calls `run` until the slot is answered;
  * everything else is background. What would be a trap, a hypercall or an interrupt is counted.
  *
+ * On a bridge with BRIDGE_FLAG_GRANTS the device model can map what is in the guest's grant table, and nothing else.
+ *
  * The interrupt controller is Xen's default vGIC: level true makes an interrupt pending, level false is only recorded.
  *
  * One thread, but for the memory: local_guest_memory() may be written by any thread, as a guest's other vCPUs would.
@@ -23,6 +25,7 @@
 
 #define LOCAL_BANKS_MAX 4u
 #define LOCAL_VCPUS     4u
+#define LOCAL_GRANTS    8192u /* size of the grant table; references from 0 */
 
 struct local_guest;
 
@@ -50,6 +53,8 @@ struct local_counters {
     uint64_t interrupts;
     uint64_t binds;      /* of doorbells, and the opposite */
     uint64_t reported;   /* doorbells that the device model was told of: no hypercall */
+    uint64_t grant_maps;   /* pages that the device model has mapped, unmapped ones included */
+    uint64_t grants_most;  /* pages that were mapped at once, at most */
     struct platform_request_counters requests; /* what the device model made of the slots */
 };
 
@@ -73,6 +78,14 @@ void local_guest_write(struct local_guest *guest, uint64_t address, unsigned int
 
 /* The guest's own view of its RAM; NULL outside of one bank. */
 void *local_guest_memory(struct local_guest *guest, uint64_t address, uint64_t length);
+
+/*
+ * Grants a page, for writing too if `writable`, to the device model's domain; end takes the grant back, which a guest
+ * cannot do while the page is mapped: false.
+ */
+void local_guest_grant(struct local_guest *guest, uint32_t reference, uint64_t address, bool writable);
+bool local_guest_end_grant(struct local_guest *guest, uint32_t reference);
+uint64_t local_guest_granted(const struct local_guest *guest); /* pages that are mapped now */
 
 /* Takes a pending interrupt: whether it was pending. */
 bool local_guest_take(struct local_guest *guest, uint32_t interrupt);
@@ -99,11 +112,14 @@ void local_guest_event(struct local_guest *guest);                      /* an ev
 void local_guest_kill(struct local_guest *guest);
 void local_guest_die(struct local_guest *guest);                        /* the domain is destroyed */
 void local_guest_break(struct local_guest *guest, int error);           /* platform_serve() fails from now on */
-void local_guest_refuse_memory(struct local_guest *guest, bool refuse); /* platform_memory() gives NULL */
+void local_guest_refuse_memory(struct local_guest *guest, bool refuse); /* platform_map() gives NULL */
 void local_guest_refuse_claims(struct local_guest *guest, bool refuse); /* platform_claim() gives -ENOSPC */
 void local_guest_refuse_doorbells(struct local_guest *guest, bool refuse); /* platform_bind() gives -EOPNOTSUPP */
 
-/* Calls `looked_up` at the end of every platform_memory(): what a guest would do to its memory at the worst moment. */
+/*
+ * Calls `looked_up` at the end of every platform_map(), and with grants at the beginning of every platform_unmap(): what a
+ * guest would do to its memory at the worst moment.
+ */
 void local_guest_interfere(struct local_guest *guest, void (*looked_up)(void *opaque), void *opaque);
 
 #endif

@@ -7,7 +7,7 @@
  * know nothing of either.
  *
  * One thread. No call blocks on the guest. Functions that return int return 0 or a negative errno value. Addresses
- * are guest physical addresses.
+ * are guest physical addresses, but for platform_map() on a bridge with grants.
  */
 #ifndef PLATFORM_PLATFORM_H
 #define PLATFORM_PLATFORM_H
@@ -103,12 +103,22 @@ void platform_unbind(struct platform *platform, uint64_t address);
 int platform_ready(struct platform *platform, bool ready);
 
 /*
- * Guest memory [address, address + length), length > 0, as this process sees it: contiguous, readable and writable,
- * shared with running vCPUs, valid until platform_destroy(). NULL when any of it is not guest RAM or does not lie in
- * one bank of RAM, or it cannot be mapped now. Everything read through it may change at any time: copy once, then
- * validate the copy.
+ * Maps guest memory [address, address + length), length > 0: contiguous in this process and shared with running vCPUs.
+ * Everything read through it may change at any time: copy once, then validate the copy. It is valid until
+ * platform_unmap(), to be called once with the same memory and length. NULL: it cannot be mapped, now or ever.
+ *
+ * Without BRIDGE_FLAG_GRANTS `address` is a guest physical address; all of it must be RAM of one bank. Memory stays
+ * mapped, so that mapping it again costs nothing, and unmapping neither.
+ *
+ * With it `address` is made of grant references (grants.h); the guest must have granted each page to this domain, for
+ * writing too if `write`. Nothing else of the guest can be reached. Without `write` the memory must not be written: that
+ * is a fault. Mapping and unmapping are system calls. The guest cannot take back a page while it is mapped, so that a
+ * mapping must end before the guest is told that its request has.
  */
-void *platform_memory(struct platform *platform, uint64_t address, uint64_t length);
+void *platform_map(struct platform *platform, uint64_t address, uint64_t length, bool write);
+void platform_unmap(struct platform *platform, void *memory, uint64_t length);
+
+#define PLATFORM_GRANT_BYTES 0x10000u /* with grants: a mapping is no longer than this, hence 17 pages at most */
 
 /*
  * Sets the level of an interrupt of the bridge (absolute id). An edge (MSI) is level true alone. INTx needs both: true

@@ -8,7 +8,8 @@
  *
  * Guest memory is mapped on demand in pieces of 2 MiB and kept: mapping costs milliseconds, and on Linux before 6.12
  * a page of dom0's own memory per page. Each bank of RAM has its whole range of this process's address space reserved
- * beforehand, so that what is contiguous for the guest is contiguous here.
+ * beforehand, so that what is contiguous for the guest is contiguous here. With grants none of this happens: then there
+ * are no banks, and whatever is mapped has been granted.
  *
  * Order matters in platform_create(): ports are known only once the server is enabled, and nothing may be claimed
  * before they are bound.
@@ -33,9 +34,12 @@
 #include <xendevicemodel.h>
 #include <xenevtchn.h>
 #include <xenforeignmemory.h>
+#include <xengnttab.h>
+#include <xentoollog.h>
 
 #include "claims.h"
 #include "dm_op.h"
+#include "grants.h"
 #include "platform.h"
 #include "request.h"
 
@@ -71,6 +75,8 @@ struct platform {
     xendevicemodel_handle *devicemodel;
     xenforeignmemory_handle *foreignmemory;
     xenevtchn_handle *evtchn;
+    xengnttab_handle *gnttab; /* NULL without BRIDGE_FLAG_GRANTS */
+    xentoollog_logger *silence;
 
     bool has_server;
     bool resumed;
@@ -127,10 +133,10 @@ static int describe(struct platform *platform, uint32_t *state)
         .flags = answer->flags,
     };
     platform->space.ecam = platform->bridge.ecam;
-    for (uint32_t i = 0; i < answer->ram_banks; i++) {
+    for (uint32_t i = 0; i < answer->ram_banks && !(answer->flags & BRIDGE_FLAG_GRANTS); i++) {
         platform->bank[i] = (struct bank){ .base = ram[i].base, .size = ram[i].size };
+        platform->banks++;
     }
-    platform->banks = answer->ram_banks;
     *state = answer->state;
     return 0;
 }
@@ -150,6 +156,14 @@ static int reserve_memory(struct platform *platform)
         }
     }
     return 0;
+}
+
+/* The library would print a line for each bad reference, that is, as many as the guest likes. */
+static int open_grants(struct platform *platform)
+{
+    platform->silence = (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_CRITICAL, 0);
+    platform->gnttab = platform->silence ? xengnttab_open(platform->silence, 0) : NULL;
+    return platform->gnttab ? 0 : -ENODEV;
 }
 
 static int map_page(struct platform *platform)
@@ -326,6 +340,10 @@ static int attach(struct platform *platform, const struct platform_options *opti
         return -EBUSY;
     }
 
+    if ((platform->bridge.flags & BRIDGE_FLAG_GRANTS) && open_grants(platform)) {
+        *error = "no /dev/xen/gntdev: the bridge has the flag GRANTS; load the module xen-gntdev";
+        return -ENODEV;
+    }
     result = reserve_memory(platform);
     if (result) {
         *error = "no memory to map the guest's in";
@@ -613,8 +631,28 @@ static bool map_piece(struct platform *platform, struct bank *bank, uint64_t pie
     return true;
 }
 
-void *platform_memory(struct platform *platform, uint64_t address, uint64_t length)
+static void *map_grants(struct platform *platform, uint64_t address, uint64_t length, bool write)
 {
+    struct platform_grants grants;
+    uint32_t reference[PLATFORM_GRANT_BYTES / PLATFORM_GRANT_PAGE + 1];
+    char *memory;
+
+    if (platform_grants_decode(address, length, &grants)) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < grants.count; i++) {
+        reference[i] = grants.first + i;
+    }
+    memory = xengnttab_map_domain_grant_refs(platform->gnttab, grants.count, platform->domain, reference,
+                                             write ? PROT_READ | PROT_WRITE : PROT_READ);
+    return memory ? memory + grants.offset : NULL;
+}
+
+void *platform_map(struct platform *platform, uint64_t address, uint64_t length, bool write)
+{
+    if (platform->gnttab) {
+        return map_grants(platform, address, length, write);
+    }
     for (unsigned int i = 0; i < platform->banks; i++) {
         struct bank *bank = &platform->bank[i];
         const uint64_t offset = address - bank->base;
@@ -630,6 +668,16 @@ void *platform_memory(struct platform *platform, uint64_t address, uint64_t leng
         return bank->memory + offset;
     }
     return NULL;
+}
+
+void platform_unmap(struct platform *platform, void *memory, uint64_t length)
+{
+    if (platform->gnttab) {
+        void *first;
+        const uint32_t pages = platform_grants_pages(memory, length, &first);
+
+        (void)xengnttab_unmap(platform->gnttab, first, pages);
+    }
 }
 
 /* What waits is answered by Xen, with all ones; the event channels close with their descriptor. */
@@ -663,6 +711,12 @@ void platform_destroy(struct platform *platform)
             (void)munmap(platform->bank[i].memory, (size_t)platform->bank[i].size);
         }
         free(platform->bank[i].mapped);
+    }
+    if (platform->gnttab) {
+        (void)xengnttab_close(platform->gnttab);
+    }
+    if (platform->silence) {
+        xtl_logger_destroy(platform->silence);
     }
     if (platform->evtchn) {
         (void)xenevtchn_close(platform->evtchn);

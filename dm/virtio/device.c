@@ -87,13 +87,15 @@ int virtio_device_init(struct virtio_device *device, uint16_t id, const struct v
                        struct loop *loop, struct platform *platform, unsigned int queue_count, uint16_t queue_size,
                        uint64_t features)
 {
+    const bool grants = platform_bridge(platform)->flags & BRIDGE_FLAG_GRANTS;
+
     *device = (struct virtio_device){
         .operations = operations,
         .loop = loop,
         .task = { .run = work, .opaque = device },
         .id = id,
-        .features_offered = features | FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
-                            FEATURE(VIRTIO_RING_F_EVENT_IDX),
+        .features_offered = features | FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_RING_F_EVENT_IDX) |
+                            (grants ? FEATURE(VIRTIO_F_ACCESS_PLATFORM) : FEATURE(VIRTIO_RING_F_INDIRECT_DESC)),
     };
     for (unsigned int i = 0; i < queue_count; i++) {
         const int error = virtqueue_init(&device->queue[i], platform, queue_size);
@@ -196,10 +198,16 @@ unsigned int virtio_device_in_flight(const struct virtio_device *device)
     return in_flight;
 }
 
-/* 2.2.1, 6.1: nothing that was not offered, and VERSION_1, since there is no legacy interface. */
+/*
+ * 2.2.1, 6.1: nothing that was not offered, and VERSION_1, since there is no legacy interface. A driver that does not
+ * accept ACCESS_PLATFORM would give us addresses where grants are wanted (6.2).
+ */
 static bool acceptable(const struct virtio_device *device)
 {
-    return (device->features & ~device->features_offered) == 0 && (device->features & FEATURE(VIRTIO_F_VERSION_1));
+    const uint64_t required =
+        FEATURE(VIRTIO_F_VERSION_1) | (device->features_offered & FEATURE(VIRTIO_F_ACCESS_PLATFORM));
+
+    return (device->features & ~device->features_offered) == 0 && (device->features & required) == required;
 }
 
 /* 2.1.1: the driver sets bits one after the other and clears none but by writing 0, which is the reset. */

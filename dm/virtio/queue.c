@@ -21,28 +21,69 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endi
 
 int virtqueue_init(struct virtqueue *queue, struct platform *platform, uint16_t size_max)
 {
+    const bool grants = platform_bridge(platform)->flags & BRIDGE_FLAG_GRANTS;
+
     *queue = (struct virtqueue){ .platform = platform, .size_max = size_max };
     queue->vectors = calloc((size_t)size_max * size_max, sizeof(*queue->vectors));
-    if (!queue->vectors) {
+    queue->mappings = grants ? calloc((size_t)size_max * size_max, sizeof(*queue->mappings)) : NULL;
+    if (!queue->vectors || (grants && !queue->mappings)) {
+        virtqueue_finish(queue);
         return -ENOMEM;
     }
     for (uint16_t head = 0; head < size_max; head++) {
         queue->chain[head].head = head;
         queue->chain[head].vector = &queue->vectors[(size_t)head * size_max];
+        queue->chain[head].mapping = grants ? &queue->mappings[(size_t)head * size_max] : NULL;
     }
     queue->journal = &queue->own;
     virtqueue_reset(queue);
     return 0;
 }
 
+/* The rings' sizes in bytes (2.7); the event is there whether it is used or not. */
+static size_t descriptors_size(uint16_t size)
+{
+    return size * sizeof(struct vring_desc);
+}
+
+static size_t available_size(uint16_t size)
+{
+    return sizeof(struct vring_avail) + size * sizeof(__virtio16) + sizeof(__virtio16);
+}
+
+static size_t used_size(uint16_t size)
+{
+    return sizeof(struct vring_used) + size * sizeof(struct vring_used_elem) + sizeof(__virtio16);
+}
+
+static void unmap_rings(struct virtqueue *queue)
+{
+    if (queue->descriptors) {
+        platform_unmap(queue->platform, queue->descriptors, descriptors_size(queue->size));
+    }
+    if (queue->available) {
+        platform_unmap(queue->platform, queue->available, available_size(queue->size));
+    }
+    if (queue->used) {
+        platform_unmap(queue->platform, queue->used, used_size(queue->size));
+    }
+    queue->descriptors = NULL;
+    queue->available = NULL;
+    queue->used = NULL;
+}
+
 void virtqueue_finish(struct virtqueue *queue)
 {
+    unmap_rings(queue);
     free(queue->vectors);
+    free(queue->mappings);
     queue->vectors = NULL;
+    queue->mappings = NULL;
 }
 
 void virtqueue_reset(struct virtqueue *queue)
 {
+    unmap_rings(queue);
     queue->registers = (struct virtqueue_registers){ .size = queue->size_max, .vector = VIRTIO_MSI_NO_VECTOR };
     queue->enabled = false;
     memset(queue->journal, 0, sizeof(*queue->journal));
@@ -99,26 +140,41 @@ int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index)
 {
     const struct virtqueue_registers registers = queue->registers;
     const uint16_t size = registers.size;
-    const size_t event_size = sizeof(__virtio16); /* after either ring, whether used or not */
 
     if (size == 0 || size > queue->size_max || (size & (size - 1)) != 0 ||
         registers.descriptors % VRING_DESC_ALIGN_SIZE != 0 || registers.available % VRING_AVAIL_ALIGN_SIZE != 0 ||
         registers.used % VRING_USED_ALIGN_SIZE != 0) {
         return -EINVAL;
     }
-    queue->descriptors = platform_memory(queue->platform, registers.descriptors, size * sizeof(struct vring_desc));
-    queue->available = platform_memory(queue->platform, registers.available,
-                                       sizeof(struct vring_avail) + size * sizeof(__virtio16) + event_size);
-    queue->used = platform_memory(queue->platform, registers.used,
-                                  sizeof(struct vring_used) + size * sizeof(struct vring_used_elem) + event_size);
+    queue->size = size;
+    queue->descriptors = platform_map(queue->platform, registers.descriptors, descriptors_size(size), false);
+    queue->available = platform_map(queue->platform, registers.available, available_size(size), false);
+    queue->used = platform_map(queue->platform, registers.used, used_size(size), true);
     if (!queue->descriptors || !queue->available || !queue->used) {
+        unmap_rings(queue);
         return -EFAULT;
     }
-    queue->size = size;
     queue->indirect = indirect;
     queue->event_index = event_index;
     queue->enabled = true;
     return 0;
+}
+
+/* A descriptor's buffer; NULL when it is nothing that can be mapped. */
+static void *map_buffer(struct virtqueue *queue, struct virtqueue_chain *chain, const struct vring_desc *descriptor)
+{
+    void *memory;
+
+    /* More than the queue has descriptors: chains that share some, which no driver makes. */
+    if (queue->mappings && queue->mapped == queue->size) {
+        return NULL;
+    }
+    memory = platform_map(queue->platform, descriptor->addr, descriptor->len, descriptor->flags & VRING_DESC_F_WRITE);
+    if (queue->mappings && memory) {
+        chain->mapping[chain->mapped++] = (struct iovec){ .iov_base = memory, .iov_len = descriptor->len };
+        queue->mapped++;
+    }
+    return memory;
 }
 
 /* Adds one descriptor's buffer to the chain; there is room, since the chain is no longer than the queue. */
@@ -136,7 +192,7 @@ static bool add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, 
     if (chain->readable_bytes + chain->writable_bytes + descriptor->len > UINT32_MAX) {
         return false; /* 2.7.5.2 */
     }
-    vector->iov_base = platform_memory(queue->platform, descriptor->addr, descriptor->len);
+    vector->iov_base = map_buffer(queue, chain, descriptor);
     vector->iov_len = descriptor->len;
     chain->unresolved |= vector->iov_base == NULL;
     if (writable) {
@@ -165,7 +221,8 @@ static bool open_indirect(struct virtqueue *queue, const struct vring_desc *desc
         entries > queue->size || descriptor->len % sizeof(struct vring_desc) != 0) {
         return false;
     }
-    table->descriptors = platform_memory(queue->platform, descriptor->addr, descriptor->len);
+    /* Not unmapped: without grants that does nothing. */
+    table->descriptors = platform_map(queue->platform, descriptor->addr, descriptor->len, false);
     table->entries = entries;
     table->indirect = true;
     return table->descriptors != NULL;
@@ -210,7 +267,9 @@ static enum virtqueue_result take(struct virtqueue *queue, uint16_t head, struct
 {
     queue->in_flight++;
     *chain = &queue->chain[head];
-    **chain = (struct virtqueue_chain){ .head = head, .in_flight = true, .vector = (*chain)->vector };
+    **chain = (struct virtqueue_chain){
+        .head = head, .in_flight = true, .vector = (*chain)->vector, .mapping = (*chain)->mapping,
+    };
     return walk(queue, *chain) ? VIRTQUEUE_CHAIN : VIRTQUEUE_MALFORMED;
 }
 
@@ -242,6 +301,12 @@ enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_ch
 
 void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
+    while (chain->mapped > 0) {
+        const struct iovec *mapping = &chain->mapping[--chain->mapped];
+
+        platform_unmap(queue->platform, mapping->iov_base, mapping->iov_len);
+        queue->mapped--;
+    }
     chain->in_flight = false;
     queue->in_flight--;
 }
@@ -253,13 +318,14 @@ void virtqueue_complete(struct virtqueue *queue, struct virtqueue_chain *chain, 
 
     journal->completing_head = chain->head;
     note(&journal->completing, journal->used + 1);
+    /* Before the used index, since the driver takes its grants back as soon as it sees the element. */
+    virtqueue_forget(queue, chain);
     __atomic_store_n(&element->id, chain->head, __ATOMIC_RELAXED);
     __atomic_store_n(&element->len, written, __ATOMIC_RELAXED);
     __atomic_store_n(&queue->used->idx, (uint16_t)journal->completing, __ATOMIC_RELEASE);
     note(&journal->used, journal->completing);
     note(&journal->position[chain->head], 0);
     note(&journal->completing, 0);
-    virtqueue_forget(queue, chain);
 }
 
 static void set_available_event(struct virtqueue *queue, uint16_t value)

@@ -6,11 +6,14 @@
  *   copy once       descriptors, ring entries and indexes are each read once, into private memory, and judged there
  *   frozen          size and addresses are copied and resolved when the queue is enabled; later changes do not matter
  *   bounded         a chain has at most as many descriptors as the queue has entries, indirect ones included
- *   RAM only        addresses are resolved by platform_memory(), which knows nothing but RAM
+ *   RAM only        addresses are resolved by platform_map(), which knows nothing but RAM, or nothing but grants
  * What is in the used ring is never read back.
  *
  * A chain that breaks the rules is given back to the guest with length 0 (VIRTQUEUE_MALFORMED); if not even its head
  * is to be trusted, the queue cannot go on (VIRTQUEUE_BROKEN) and the device must say NEEDS_RESET.
+ *
+ * A chain's buffers are mapped from virtqueue_pop() to its end, the rings while the queue is enabled. With grants there are
+ * no indirect tables, so that a driver has no more buffers in flight than the queue has descriptors; no more are mapped.
  *
  * The device's thread only. Memory is allocated by virtqueue_init() alone.
  */
@@ -50,6 +53,8 @@ struct virtqueue_chain {
     uint64_t readable_bytes; /* both together at most 4 GiB - 1 */
     uint64_t writable_bytes;
     struct iovec *vector;
+    unsigned int mapped;    /* with grants: how many of `mapping` are in use */
+    struct iovec *mapping;  /* with grants: the vectors that have a base, as they were before the device changed them */
 };
 
 enum virtqueue_result {
@@ -82,7 +87,7 @@ struct virtqueue {
     bool indirect;
     bool event_index;
     uint16_t size;
-    const struct vring_desc *descriptors;
+    struct vring_desc *descriptors;
     struct vring_avail *available;
     struct vring_used *used;
 
@@ -91,8 +96,10 @@ struct virtqueue {
     bool recovering;         /* chains that a predecessor has taken are still to be taken again */
     uint16_t signalled_used; /* index of the used ring when it was last decided whether to interrupt */
     unsigned int in_flight;
+    unsigned int mapped; /* with grants: buffers of all chains */
     struct virtqueue_chain chain[VIRTQUEUE_SIZE_MAX]; /* by head */
     struct iovec *vectors;                            /* size_max for each chain */
+    struct iovec *mappings;                           /* likewise; NULL without grants */
 };
 
 /* size_max: a power of two up to VIRTQUEUE_SIZE_MAX. -ENOMEM. */
@@ -104,7 +111,7 @@ void virtqueue_reset(struct virtqueue *queue);
 
 /*
  * Takes the registers as they are. -EINVAL: size not a power of two in 1..size_max (2.7), or an address not aligned
- * to 16, 2, 4 (2.7). -EFAULT: a part of the queue is not RAM.
+ * to 16, 2, 4 (2.7). -EFAULT: a part of the queue cannot be mapped. With grants `indirect` must be false.
  */
 int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index);
 

@@ -228,7 +228,7 @@ static uint64_t offered(struct driver *driver)
 
 void driver_negotiate(struct driver *driver, uint64_t features)
 {
-    driver->features = features & offered(driver);
+    driver->features = (features | 1ull << VIRTIO_F_ACCESS_PLATFORM) & offered(driver);
     driver_set_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE);
     driver_set_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
     for (unsigned int select = 0; select < 2; select++) {
@@ -273,9 +273,9 @@ void driver_setup_queue(struct driver *driver)
         unsigned int offset;
         uint64_t address;
     } parts[] = {
-        { VIRTIO_PCI_COMMON_Q_DESCLO, driver->memory + DRIVER_DESCRIPTORS },
-        { VIRTIO_PCI_COMMON_Q_AVAILLO, driver->memory + DRIVER_AVAILABLE },
-        { VIRTIO_PCI_COMMON_Q_USEDLO, driver->memory + DRIVER_USED },
+        { VIRTIO_PCI_COMMON_Q_DESCLO, machine_dma(driver->machine, driver->memory + DRIVER_DESCRIPTORS) },
+        { VIRTIO_PCI_COMMON_Q_AVAILLO, machine_dma(driver->machine, driver->memory + DRIVER_AVAILABLE) },
+        { VIRTIO_PCI_COMMON_Q_USEDLO, machine_dma(driver->machine, driver->memory + DRIVER_USED) },
     };
 
     common_write(driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
@@ -335,7 +335,7 @@ uint16_t ring_add(struct driver *driver, const struct buffer *buffers, unsigned 
 
         driver->next_free = (uint16_t)((index + 1u) % driver->queue_size);
         *ring_descriptor(driver, index) = (struct vring_desc){
-            .addr = buffers[i].address,
+            .addr = machine_dma(driver->machine, buffers[i].address),
             .len = buffers[i].length,
             .flags = (uint16_t)((buffers[i].write ? VRING_DESC_F_WRITE : 0) | (i + 1 < count ? VRING_DESC_F_NEXT : 0)),
             .next = driver->next_free,
@@ -353,14 +353,16 @@ uint16_t ring_add_indirect(struct driver *driver, const struct buffer *buffers, 
     driver->next_free = (uint16_t)((head + 1u) % driver->queue_size);
     for (unsigned int i = 0; i < count; i++) {
         table[i] = (struct vring_desc){
-            .addr = buffers[i].address,
+            .addr = machine_dma(driver->machine, buffers[i].address),
             .len = buffers[i].length,
             .flags = (uint16_t)((buffers[i].write ? VRING_DESC_F_WRITE : 0) | (i + 1 < count ? VRING_DESC_F_NEXT : 0)),
             .next = (uint16_t)(i + 1),
         };
     }
     *ring_descriptor(driver, head) = (struct vring_desc){
-        .addr = address, .len = (uint32_t)(count * sizeof(*table)), .flags = VRING_DESC_F_INDIRECT,
+        .addr = machine_dma(driver->machine, address),
+        .len = (uint32_t)(count * sizeof(*table)),
+        .flags = VRING_DESC_F_INDIRECT,
     };
     return head;
 }

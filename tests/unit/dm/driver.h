@@ -75,7 +75,7 @@ void driver_start(struct driver *driver, uint64_t features);
 
 /* The steps of it. */
 void driver_reset(struct driver *driver);
-void driver_negotiate(struct driver *driver, uint64_t features); /* up to FEATURES_OK */
+void driver_negotiate(struct driver *driver, uint64_t features); /* up to FEATURES_OK; grants if there are any */
 void driver_setup_msix(struct driver *driver);   /* if it is there */
 void driver_setup_queue(struct driver *driver); /* registers; then driver_enable_queue() */
 void driver_enable_queue(struct driver *driver);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "faults.h"
+#include "platform/grants.h"
 
 #define QUIET_TURNS 20
 #define PATIENCE_MS 20000
@@ -101,6 +102,7 @@ void machine_start(struct machine *machine, const struct machine_options *option
             .prefetch = { 0x100000000ull, 0x1000000 },
             .interrupt_first = 44,
             .interrupt_count = options->interrupts ? options->interrupts : 32,
+            .flags = options->grants || getenv("MACHINE_GRANTS") ? BRIDGE_FLAG_GRANTS : 0,
         },
         .banks = 2,
         .bank = { { MACHINE_RAM, MACHINE_BANK }, { MACHINE_RAM2, MACHINE_BANK } },
@@ -118,6 +120,9 @@ void machine_start(struct machine *machine, const struct machine_options *option
     assert_int_equal(local_guest_create(&machine->guest, &config), 0);
     left_behind = machine->guest;
     local_guest_run_with(machine->guest, machine_turn, machine);
+    for (uint32_t page = 0; page < MACHINE_GRANTS; page++) {
+        local_guest_grant(machine->guest, page, MACHINE_RAM + page * 4096ull, true);
+    }
 
     machine->options = (struct model_options){
         .domain = MACHINE_DOMAIN, .msix = !options->intx_only, .disk_count = machine->disks,
@@ -137,6 +142,7 @@ void machine_finish(struct machine *machine)
         machine_stop_model(machine);
     }
     assert_int_equal(local_guest_claims(machine->guest), 0);
+    assert_int_equal(local_guest_granted(machine->guest), 0);
     local_guest_destroy(machine->guest);
     left_behind = NULL;
     for (unsigned int i = 0; i < machine->disks; i++) {
@@ -186,4 +192,12 @@ void *machine_memory(struct machine *machine, uint64_t address, uint64_t length)
 
     assert_non_null(memory);
     return memory;
+}
+
+uint64_t machine_dma(const struct machine *machine, uint64_t address)
+{
+    if ((machine->bridge.flags & BRIDGE_FLAG_GRANTS) && address - MACHINE_RAM < MACHINE_BANK) {
+        return PLATFORM_GRANT_ADDRESS | (address - MACHINE_RAM);
+    }
+    return address;
 }

@@ -6,6 +6,8 @@
  *
  * Disks are files of the current directory, unlinked at the end, whose 8-byte words are machine_word() of their number.
  * Any failure fails the test.
+ *
+ * With MACHINE_GRANTS=1 in the environment every machine has the option `grants`: most tests do not care.
  */
 #ifndef TESTS_MACHINE_H
 #define TESTS_MACHINE_H
@@ -28,6 +30,7 @@
 #define MACHINE_RAM2    0x42000000ull
 #define MACHINE_BANK    0x1000000ull
 #define MACHINE_SECTORS 2048u
+#define MACHINE_GRANTS  (MACHINE_BANK / 4096)
 
 struct machine {
     struct local_guest *guest;
@@ -47,6 +50,7 @@ struct machine_options {
     unsigned int interrupts; /* of the bridge; 0 means 32 */
     uint64_t sectors;        /* of each disk; 0 means MACHINE_SECTORS */
     const char *id;
+    bool grants;             /* the bridge has GRANTS, and the guest has granted all of its first bank */
 };
 
 /* With MACHINE_PLAIN in the environment every machine is `plain`: so tests of devices run over both transports. */
@@ -68,6 +72,9 @@ void machine_config_write(struct machine *machine, unsigned int device, unsigned
 uint64_t machine_read(struct machine *machine, uint64_t address, unsigned int size);
 void machine_write(struct machine *machine, uint64_t address, unsigned int size, uint64_t data);
 void *machine_memory(struct machine *machine, uint64_t address, uint64_t length);
+
+/* What a driver tells its device in place of a guest physical address: with grants, what lies in the first bank is granted. */
+uint64_t machine_dma(const struct machine *machine, uint64_t address);
 
 uint64_t machine_word(uint64_t number);
 
