@@ -77,7 +77,7 @@ class Archive:
 
 
 def kernel_directory(version):
-    """build/kernel/VERSION, which holds Image and modules/."""
+    """build/kernel/VERSION, which holds Image and, unless all is built in, modules/."""
     directory = BUILD / "kernel" / version
     if not (directory / "Image").exists():
         raise Missing(f"no kernel {version} in {directory}: run testbed/setup")
@@ -158,7 +158,7 @@ def build(role, kernel, add=()):
     archive.file("usr/share/misc/pci.ids", virtio_pci_names())
 
     modules = kernel_directory(kernel) / "modules"
-    paths = module_paths(modules, MODULES[role])
+    paths = module_paths(modules, MODULES[role]) if modules.is_dir() else []
     names = []
     for path in paths:
         data = (modules / path).read_bytes()

@@ -168,20 +168,40 @@ static void status_page(void **state)
     assert_cells(node, "reg", reg, 4);
 }
 
+/* What a guest makes of iommu-map for a function, bus << 8 | device << 3 | function (Devicetree binding pci-iommu). */
+static uint32_t translated(int node, uint32_t function)
+{
+    const fdt32_t *map = fdt_getprop(tree, node, "iommu-map", NULL);
+    const fdt32_t *mask = fdt_getprop(tree, node, "iommu-map-mask", NULL);
+    const uint32_t masked = function & fdt32_to_cpu(*mask);
+
+    assert_true(masked >= fdt32_to_cpu(map[0]) && masked - fdt32_to_cpu(map[0]) < fdt32_to_cpu(map[3]));
+    return masked - fdt32_to_cpu(map[0]) + fdt32_to_cpu(map[2]);
+}
+
 static void grants_map_every_function_to_the_back_end(void **state)
 {
+    const uint32_t backends[] = {0, 2, 0x7fef};
     struct fields fields = good_fields();
-    const uint32_t map[] = {0, 8, 2, 1};
     struct bridge bridge;
+    uint32_t function;
+    unsigned int i;
     int node;
 
     (void)state;
     fields.flags = BRIDGE_FLAG_GRANTS;
     bridge = accepted(&fields);
-    bridge.backend = 2;
-    node = built_node(&bridge, "/pcie@10000000");
-    assert_cells(node, "iommu-map", map, 4);
-    assert_cell(node, "iommu-map-mask", 0);
+    for (i = 0; i < 3; i++) {
+        const uint32_t map[] = {0, 8, backends[i], 1};
+
+        bridge.backend = backends[i];
+        node = built_node(&bridge, "/pcie@10000000");
+        assert_cells(node, "iommu-map", map, 4);
+        assert_cell(node, "iommu-map-mask", 0);
+        for (function = 0; function < 0x10000; function++) {
+            assert_int_equal(translated(node, function), backends[i]);
+        }
+    }
     node = fdt_path_offset(tree, "/iommu-3");
     assert_true(node >= 0);
     assert_text(node, "compatible", "xen,grant-dma");
