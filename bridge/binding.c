@@ -27,12 +27,11 @@ static const uint64_t virtio_pci_sizes[] = {0x10000000ULL, 0x2000000ULL, 0x10000
 
 #define BACKEND_LAST 0x7fefU /* the ids of domains end below DOMID_FIRST_RESERVED */
 
-static const char *const window_names[] = {"ecam", "memory", "prefetch"};
-
 struct window_rule {
     const char *address_field;
     const char *size_field;
     const char *size_reason; /* why a size outside [minimum, maximum] is refused */
+    const char *name;        /* in reg-names */
     uint64_t minimum;
     uint64_t maximum;
     uint64_t alignment; /* of address and size */
@@ -40,16 +39,18 @@ struct window_rule {
 
 static const struct window_rule rules[] = {
     {"ecam_address", "ecam_size", "must be 0x100000 (1 MiB, one bus) to 0x10000000 (256 MiB, 256 buses)",
-     BRIDGE_BUS_SIZE, BRIDGE_BUSES_MAX * BRIDGE_BUS_SIZE, BRIDGE_BUS_SIZE},
+     "ecam", BRIDGE_BUS_SIZE, BRIDGE_BUSES_MAX * BRIDGE_BUS_SIZE, BRIDGE_BUS_SIZE},
     {"memory_address", "memory_size", "must be at least 0x100000 (1 MiB; the last 128 KiB are the service area)",
-     BRIDGE_MEMORY_MIN, ~0ULL, BRIDGE_WINDOW_ALIGN},
-    {"prefetch_address", "prefetch_size", "", 0, ~0ULL, BRIDGE_WINDOW_ALIGN},
+     "memory", BRIDGE_MEMORY_MIN, ~0ULL, BRIDGE_WINDOW_ALIGN},
+    {"prefetch_address", "prefetch_size", "", "prefetch", 0, ~0ULL, BRIDGE_WINDOW_ALIGN},
 };
-static const struct window_rule mmio_rule = {
-    "reg address", "reg size", "must be at least 0x1000 (a page)", 0x1000, ~0ULL, 0x1000
-};
+static const struct window_rule mmio_rule = {"reg address", "reg size", "must be at least 0x1000 (a page)", "", 0x1000,
+                                             ~0ULL, 0x1000};
 
-/* Passes `broken` on; if it is true, completes a diagnosis whose property is known. `expected` ends `reason`, but for 0. */
+/*
+ * Passes `broken` on; if it is true, completes a diagnosis whose property is known. `expected` ends `reason`, but for
+ * 0.
+ */
 static bool refuse(bool broken, struct bridge_diagnosis *diagnosis, enum bridge_diagnosis_kind kind, const char *field,
                    uint64_t value, const char *reason, uint64_t expected)
 {
@@ -65,7 +66,7 @@ static bool refuse(bool broken, struct bridge_diagnosis *diagnosis, enum bridge_
 }
 
 /* The same for a property as a whole. */
-static int refuse_property(struct bridge_diagnosis *diagnosis, const char *property, const char *reason)
+static int refuse_whole(struct bridge_diagnosis *diagnosis, const char *property, const char *reason)
 {
     diagnosis->property = property;
     (void)refuse(true, diagnosis, BRIDGE_DIAGNOSIS_PROPERTY, NULL, 0, reason, 0);
@@ -255,7 +256,7 @@ static bool bad_cell_property(const struct bridge_node *node, const char *name, 
     unsigned int i;
 
     if (next != NULL && length != count * 4U) {
-        return refuse_property(diagnosis, name, reason) != 0;
+        return refuse_whole(diagnosis, name, reason) != 0;
     }
     for (i = 0; next != NULL && i < count; i++) {
         cells[i] = (uint32_t)take_number(&next, 1);
@@ -273,7 +274,7 @@ static int read_virtio_pci(const struct bridge_node *node, unsigned int address_
     unsigned int i;
 
     if (value == NULL) {
-        return ranges ? refuse_property(diagnosis, VIRTIO_PCI_RANGES, "needs virtio-pci beside it") : -ENOENT;
+        return ranges ? refuse_whole(diagnosis, VIRTIO_PCI_RANGES, "needs virtio-pci beside it") : -ENOENT;
     }
     if (bad_cell_property(node, VIRTIO_PCI_RANGES, cells, 2U * BRIDGE_WINDOWS,
                           "must be six cells: the addresses of ECAM, memory and prefetch, two each", diagnosis)) {
@@ -282,7 +283,7 @@ static int read_virtio_pci(const struct bridge_node *node, unsigned int address_
     if (find_string(value, length, "grants") == 0) {
         bridge->flags = BRIDGE_FLAG_GRANTS;
     } else if (length != 0U && find_string(value, length, "enabled") != 0) {
-        return refuse_property(diagnosis, VIRTIO_PCI, "must be empty, \"enabled\" or \"grants\"");
+        return refuse_whole(diagnosis, VIRTIO_PCI, "must be empty, \"enabled\" or \"grants\"");
     }
     for (i = 0; i < BRIDGE_WINDOWS; i++) {
         bridge->window[i].base = ranges ? ((uint64_t)cells[2U * i] << 32) | cells[2U * i + 1U] : virtio_pci_bases[i];
@@ -307,11 +308,11 @@ int bridge_read(const struct bridge_node *node, unsigned int address_bits, struc
     }
     *property = emulated ? BRIDGE_PROPERTY : BRIDGE_PROPERTY_IOREQ;
     if (emulated && ioreq) {
-        return refuse_property(diagnosis, *property, "present together with " BRIDGE_PROPERTY_IOREQ
-                                                     ", its other name; remove one of them");
+        return refuse_whole(diagnosis, *property, "present together with " BRIDGE_PROPERTY_IOREQ
+                                                  ", its other name; remove one of them");
     }
     if (get(node, VIRTIO_PCI, &length) != NULL || get(node, VIRTIO_PCI_RANGES, &length) != NULL) {
-        return refuse_property(diagnosis, *property, "present together with virtio-pci or its ranges; remove one of them");
+        return refuse_whole(diagnosis, *property, "present together with virtio-pci or its ranges; remove one of them");
     }
     return read_property(node, *property, address_bits, bridge, diagnosis);
 }
@@ -334,7 +335,7 @@ static int read_windows(const struct bridge_node *node, bool pci, struct bridge 
         return -EINVAL;
     }
     for (i = pci ? 0U : 1U; reg != NULL && i < BRIDGE_WINDOWS; i++) {
-        const int index = pci ? find_string(names, names_length, window_names[i]) : (int)i - 1;
+        const int index = pci ? find_string(names, names_length, rules[i].name) : (int)i - 1;
 
         named += index >= 0 ? 1U : 0U;
         if (index >= 0 && (uint32_t)index < length / size) {
@@ -345,8 +346,9 @@ static int read_windows(const struct bridge_node *node, bool pci, struct bridge 
         }
     }
     if (found == 0U || (pci && named != found) || length != found * size || pci != (bridge->ecam.size != 0U)) {
-        return refuse_property(diagnosis, "reg", pci ? "must have an entry for each of reg-names: ecam, memory, and maybe prefetch"
-                                                     : "must have one or two entries");
+        return refuse_whole(diagnosis, "reg",
+                            pci ? "must have an entry for each of reg-names: ecam, memory, and maybe prefetch"
+                                : "must have one or two entries");
     }
     return 0;
 }
@@ -360,7 +362,7 @@ static int read_options(const struct bridge_node *node, bool pci, struct bridge 
     uint32_t length = 0;
 
     if (pci && get(node, "xen,irqs", &length) == NULL) {
-        return refuse_property(diagnosis, "xen,irqs", "missing: the first interrupt and how many");
+        return refuse_whole(diagnosis, "xen,irqs", "missing: the first interrupt and how many");
     }
     if (bad_cell_property(node, "xen,irqs", irqs, 2, "must be two cells: the first interrupt and how many",
                           diagnosis) ||
@@ -369,7 +371,7 @@ static int read_options(const struct bridge_node *node, bool pci, struct bridge 
         return -EINVAL;
     }
     if (bridge->backend > BACKEND_LAST) {
-        return refuse_property(diagnosis, "xen,backend", "is not the id of a domain");
+        return refuse_whole(diagnosis, "xen,backend", "is not the id of a domain");
     }
     bridge->interrupt_first = irqs[0];
     bridge->interrupt_count = irqs[1];

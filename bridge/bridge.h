@@ -74,8 +74,8 @@ struct bridge_window {
 };
 
 /*
- * A host bridge, or, without ECAM, plain ranges whose nodes the user writes: these are then `memory` and `prefetch`, and there is
- * no service area.
+ * A host bridge, or, without ECAM, plain ranges whose nodes the user writes: these are then `memory` and `prefetch`,
+ * and there is no service area.
  */
 struct bridge {
     union {
@@ -136,9 +136,10 @@ struct bridge_node {
 };
 
 /*
- * The bridge that a domain's node itself declares, under any of its spellings, after every rule of the binding that needs
- * no knowledge of the guest. *property is the one that is to be named, and address_bits the width of guest physical
- * addresses (for example 40). -ENOENT: there is no bridge. -EINVAL: refused, *diagnosis says why, *bridge is unspecified.
+ * The bridge that a domain's node itself declares, under any of its spellings, after every rule of the binding that
+ * needs no knowledge of the guest. *property is the one that is to be named, and address_bits the width of guest
+ * physical addresses (for example 40). -ENOENT: there is no bridge. -EINVAL: refused, *diagnosis says why, *bridge is
+ * unspecified.
  */
 int bridge_read(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge, const char **property,
                 struct bridge_diagnosis *diagnosis);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What only a device model computes of a bridge: from addresses to functions and their registers, from messages to interrupts. */
+/*
+ * What only a device model computes of a bridge: from addresses to functions and their registers, from messages to
+ * interrupts.
+ */
 #ifndef BRIDGE_DEVICE_MODEL_H
 #define BRIDGE_DEVICE_MODEL_H
 

@@ -53,8 +53,7 @@ void bridge_diagnosis_format(const struct bridge_diagnosis *diagnosis, char *tex
                  number_of(diagnosis, diagnosis->other_last).text, diagnosis->reason);
         break;
 
-    case BRIDGE_DIAGNOSIS_PROPERTY:
-    default:
+    default: /* BRIDGE_DIAGNOSIS_PROPERTY */
         snprintf(text, size, "%.48s: %s", diagnosis->property, diagnosis->reason);
         break;
     }

@@ -23,8 +23,8 @@
 #define BRIDGE_DM_OP_ADOPT    0x50434905U
 
 /*
- * What the bridge is, so that a device model need not be told twice. buf[1] receives the guest's RAM, ram_banks of struct
- * bridge_window in rising order; as many as there is room for are written.
+ * What the bridge is, so that a device model need not be told twice. buf[1] receives the guest's RAM, ram_banks of
+ * struct bridge_window in rising order; as many as there is room for are written.
  */
 struct bridge_dm_op_describe {
     uint32_t index;           /* IN */
@@ -52,11 +52,13 @@ struct bridge_dm_op_ready {
 #define BRIDGE_DOORBELLS 256U /* a domain has at most so many bound at once */
 
 /*
- * Bind: from now on a guest's write of exactly `size` bytes to `address` sets the event channel pending and is done: no
- * request, nobody waits. Whatever is written is lost. All that binds is undone when the claim around it is taken back or
- * the server destroyed. Binding again what is bound (by a device model that was restarted) gives the same port.
- * -EINVAL: size not 1, 2 or 4, or address not a multiple of it. -ENXIO: not inside the bridge's windows. -EPERM: not inside
- * a memory range of the caller's server. -EEXIST: bound by another server, or in another size. -ENOSPC: BRIDGE_DOORBELLS are bound.
+ * Bind: from now on a guest's write of exactly `size` bytes to `address` sets the event channel pending and is done:
+ * no request, nobody waits. Whatever is written is lost. All that binds is undone when the claim around it is taken
+ * back or the server destroyed. Binding again what is bound (by a device model that was restarted) gives the same
+ * port.
+ * -EINVAL: size not 1, 2 or 4, or address not a multiple of it. -ENXIO: not inside the bridge's windows. -EPERM: not
+ * inside a memory range of the caller's server. -EEXIST: bound by another server, or in another size. -ENOSPC:
+ * BRIDGE_DOORBELLS are bound.
  * Unbind: -ENOENT: the server has bound none that contains the address.
  */
 struct bridge_dm_op_doorbell {
@@ -70,9 +72,10 @@ struct bridge_dm_op_doorbell {
 #define BRIDGE_DM_OP_WHOLE 0xffffffffU
 
 /*
- * Adopt: the server of a device model that died, with its page, ports, claims and doorbells: the one that has the function (bus << 8 |
- * device << 3 | function), or, with BRIDGE_DM_OP_WHOLE, the one that had declared the bus ready. The caller
- * maps the page and binds the ports again. It has the hold time to do so. -ENOENT: there is none of the caller's domain.
+ * Adopt: the server of a device model that died, with its page, ports, claims and doorbells: the one that has the
+ * function (bus << 8 | device << 3 | function), or, with BRIDGE_DM_OP_WHOLE, the one that had declared the bus ready.
+ * The caller maps the page and binds the ports again. It has the hold time to do so. -ENOENT: there is none of the
+ * caller's domain.
  */
 struct bridge_dm_op_adopt {
     uint32_t index;    /* IN */

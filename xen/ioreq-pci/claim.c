@@ -55,7 +55,8 @@ struct ioreq_server *ioreq_pci_select(struct domain *d, ioreq_t *p)
     offset %= BRIDGE_ECAM_FUNCTION;
 
     owner = ACCESS_ONCE(pci->owner[sbdf]);
-    if ( !owner || p->size > BRIDGE_ECAM_FUNCTION - offset )
+    /* Configuration requests have 4 bytes at most (PCIe 6.0, 7.2.2). */
+    if ( !owner || p->size > 4 || p->size > BRIDGE_ECAM_FUNCTION - offset )
         return NULL;
 
     s = d->ioreq_server.server[owner - 1];
@@ -70,11 +71,9 @@ struct ioreq_server *ioreq_pci_select(struct domain *d, ioreq_t *p)
 
 int ioreq_pci_check_server(struct domain *d, unsigned int id)
 {
-    const struct ioreq_server *s;
+    const struct ioreq_server *s =
+        id < MAX_NR_IOREQ_SERVERS ? d->ioreq_server.server[id] : NULL;
 
-    ASSERT(rspin_is_locked(&d->ioreq_server.lock));
-
-    s = id < MAX_NR_IOREQ_SERVERS ? d->ioreq_server.server[id] : NULL;
     if ( !s )
         return -ENOENT;
 
