@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -43,13 +44,15 @@
 #include "platform.h"
 #include "request.h"
 
-#define PAGE_SIZE     4096u
-#define PIECE_SIZE    0x200000u
-#define PIECE_PAGES   (PIECE_SIZE / PAGE_SIZE)
-#define VCPUS_MAX     (PAGE_SIZE / (unsigned int)sizeof(struct ioreq))
-#define BANKS_MAX     64u
-#define ROUNDS_MAX    64u /* events handled by one platform_serve(), so that other work gets its turn */
-#define ALIVE_SECONDS 2   /* how often to look whether the guest is still there: nobody tells us */
+#define PAGE_SIZE      4096u
+#define PIECE_SIZE     0x200000u
+#define PIECE_PAGES    (PIECE_SIZE / PAGE_SIZE)
+#define VCPUS_MAX      (PAGE_SIZE / (unsigned int)sizeof(struct ioreq))
+#define BANKS_MAX      64u
+#define ROUNDS_MAX     64u /* events handled by one platform_serve(), so that other work gets its turn */
+#define PLACE_MS       (BRIDGE_HOLD_MS + 5000u)
+#define PLACE_PAUSE_MS 200u
+#define ALIVE_SECONDS  2   /* how often to look whether the guest is still there: nobody tells us */
 
 struct bank {
     uint64_t base;
@@ -188,15 +191,40 @@ static uint64_t *mark_of(struct platform *platform)
     return platform->vcpus < VCPUS_MAX ? (uint64_t *)(void *)(end - sizeof(struct ioreq)) : NULL;
 }
 
-static int create_server(struct platform *platform)
+static bool asked_to_stop(void)
 {
-    int error;
+    sigset_t pending;
 
-    if (xendevicemodel_create_ioreq_server(platform->devicemodel, platform->domain, HVM_IOREQSRV_BUFIOREQ_OFF,
-                                           &platform->server)) {
-        return -errno;
+    return !sigpending(&pending) && (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
+}
+
+/*
+ * Servers of device models that were killed before they served stay for the hold time, and a domain has eight. Xen
+ * looks for such ones when a bridge is described, which has been done, so that a place is free soon.
+ */
+static int take_place(struct platform *platform)
+{
+    const struct timespec pause = { .tv_nsec = PLACE_PAUSE_MS * 1000000l };
+    unsigned int tries = PLACE_MS / PLACE_PAUSE_MS;
+
+    while (xendevicemodel_create_ioreq_server(platform->devicemodel, platform->domain, HVM_IOREQSRV_BUFIOREQ_OFF,
+                                              &platform->server)) {
+        if (errno != ENOSPC || tries-- == 0 || asked_to_stop()) {
+            return -errno;
+        }
+        (void)nanosleep(&pause, NULL);
     }
     platform->has_server = true;
+    return 0;
+}
+
+static int create_server(struct platform *platform)
+{
+    int error = take_place(platform);
+
+    if (error) {
+        return error;
+    }
     error = map_page(platform);
     if (error) {
         return error;
