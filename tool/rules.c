@@ -224,8 +224,8 @@ void rules_check_elsewhere(const struct host_tree_walk *walk)
     check_misplaced(walk);
     if (host_tree_is_compatible(walk->tree, walk->node, bridges)) {
         report_write(walk->tree->report, REPORT_ERROR, walk->path,
-                     "compatible: not read here; a bridge is a child of a domain's node, which is a child of /chosen that "
-                     "is compatible with \"xen,domain\"");
+                     "compatible: not read here; a bridge is a child of a domain's node, which is a child of /chosen "
+                     "that is compatible with \"xen,domain\"");
     }
 }
 

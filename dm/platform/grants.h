@@ -27,8 +27,8 @@ struct platform_grants {
 };
 
 /*
- * The grants that [address, address + length) consists of. -EINVAL: not such an address, references that wrap, or length
- * 0 or above PLATFORM_GRANT_BYTES.
+ * The grants that [address, address + length) consists of. -EINVAL: not such an address, references that wrap, or a
+ * length of 0 or above PLATFORM_GRANT_BYTES.
  */
 int platform_grants_decode(uint64_t address, uint64_t length, struct platform_grants *grants);
 

@@ -640,7 +640,8 @@ static void *map_grants(struct local_guest *guest, uint64_t address, uint64_t le
         return NULL;
     }
     *mapping = (struct mapping){ .grants = grants, .next = guest->mappings };
-    mapping->pages = mmap(NULL, (size_t)grants.count * PLATFORM_GRANT_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mapping->pages = mmap(NULL, (size_t)grants.count * PLATFORM_GRANT_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+                          -1, 0);
     if (mapping->pages == MAP_FAILED) {
         free(mapping);
         return NULL;

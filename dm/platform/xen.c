@@ -258,7 +258,8 @@ static bool watch(const struct platform *platform, int descriptor)
 
 static int open_descriptor(struct platform *platform)
 {
-    const struct itimerspec period = { .it_interval = { .tv_sec = ALIVE_SECONDS }, .it_value = { .tv_sec = ALIVE_SECONDS } };
+    const struct timespec time = { .tv_sec = ALIVE_SECONDS };
+    const struct itimerspec period = { .it_interval = time, .it_value = time };
 
     platform->alive = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     platform->descriptor = epoll_create1(EPOLL_CLOEXEC);
@@ -477,7 +478,8 @@ static bool guest_gone(const struct platform *platform)
     uint64_t expirations;
 
     return read(platform->alive, &expirations, sizeof(expirations)) == (ssize_t)sizeof(expirations) &&
-           xendevicemodel_get_ioreq_server_info(platform->devicemodel, platform->domain, platform->server, NULL, NULL, NULL) &&
+           xendevicemodel_get_ioreq_server_info(platform->devicemodel, platform->domain, platform->server, NULL, NULL,
+                                                NULL) &&
            (errno == ESRCH || errno == ENOENT);
 }
 
@@ -518,8 +520,8 @@ int platform_claim(struct platform *platform, uint64_t base, uint64_t size)
 {
     int error = platform_claims_add(&platform->claims, base, size);
 
-    if (!error && xendevicemodel_map_io_range_to_ioreq_server(platform->devicemodel, platform->domain, platform->server, 1,
-                                                              base, base + size - 1)) {
+    if (!error && xendevicemodel_map_io_range_to_ioreq_server(platform->devicemodel, platform->domain,
+                                                              platform->server, 1, base, base + size - 1)) {
         /* The predecessor's claims are still there. */
         error = errno == EEXIST && platform->resumed ? 0 : -errno;
         if (error) {

@@ -89,8 +89,8 @@ struct virtio_device {
 };
 
 /*
- * For kinds. -ENOMEM. Offers VERSION_1, EVENT_IDX and INDIRECT_DESC besides `features`; with grants ACCESS_PLATFORM, which
- * the driver has to accept, in place of INDIRECT_DESC (queue.h).
+ * For kinds. -ENOMEM. Offers VERSION_1, EVENT_IDX and INDIRECT_DESC besides `features`; with grants ACCESS_PLATFORM,
+ * which the driver has to accept, in place of INDIRECT_DESC (queue.h).
  */
 int virtio_device_init(struct virtio_device *device, uint16_t id, const struct virtio_device_operations *operations,
                        struct loop *loop, struct platform *platform, unsigned int queue_count, uint16_t queue_size,

@@ -12,8 +12,9 @@
  * A chain that breaks the rules is given back to the guest with length 0 (VIRTQUEUE_MALFORMED); if not even its head
  * is to be trusted, the queue cannot go on (VIRTQUEUE_BROKEN) and the device must say NEEDS_RESET.
  *
- * A chain's buffers are mapped from virtqueue_pop() to its end, the rings while the queue is enabled. With grants there are
- * no indirect tables, so that a driver has no more buffers in flight than the queue has descriptors; no more are mapped.
+ * A chain's buffers are mapped from virtqueue_pop() to its end, the rings while the queue is enabled. With grants there
+ * are no indirect tables, so that a driver has no more buffers in flight than the queue has descriptors; no more are
+ * mapped.
  *
  * The device's thread only. Memory is allocated by virtqueue_init() alone.
  */
