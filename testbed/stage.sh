@@ -35,6 +35,11 @@ fingerprint() {
     done | sha256sum | cut -c1-64
 }
 
+# Whether the stage NAME has yet to be done, given its fingerprint.
+pending() {
+    [[ $(cat "$build/stamps/$1" 2> /dev/null) != "$2" ]]
+}
+
 # stage NAME FINGERPRINT COMMAND [ARG...]
 stage() {
     local name=$1 print=$2 begin=$EPOCHREALTIME status log stamp
