@@ -443,10 +443,7 @@ int platform_create(struct platform **platform, const struct platform_options *o
     }
     guest->attached = true;
     guest->resumed = options->mark != 0 && options->mark == guest->mark;
-    if (guest->resumed) {
-        guest->claims.count = 0;
-        guest->doorbells = 0;
-    } else {
+    if (!guest->resumed) {
         forget_server(guest);
         guest->generation++;
     }
@@ -527,8 +524,17 @@ int platform_serve(struct platform *platform, platform_access_fn *access, void *
 
 int platform_claim(struct platform *platform, uint64_t base, uint64_t size)
 {
-    platform->guest->counters.claims++;
-    return platform->guest->refuse_claims ? -ENOSPC : platform_claims_add(&platform->guest->claims, base, size);
+    struct local_guest *guest = platform->guest;
+
+    guest->counters.claims++;
+    if (guest->refuse_claims) {
+        return -ENOSPC;
+    }
+    /* The predecessor's claims are still there: the guest must not see them gone for a moment. */
+    if (guest->resumed && platform_claims_contain(&guest->claims, base, size)) {
+        return 0;
+    }
+    return platform_claims_add(&guest->claims, base, size);
 }
 
 int platform_release(struct platform *platform, uint64_t base, uint64_t size)
@@ -553,21 +559,25 @@ int platform_claim_function(struct platform *platform, unsigned int function)
 int platform_bind(struct platform *platform, uint64_t address, unsigned int size)
 {
     struct local_guest *guest = platform->guest;
+    unsigned int i = 0;
 
     guest->counters.binds++;
     if (guest->refuse_doorbells) {
         return -EOPNOTSUPP;
     }
-    if (guest->doorbells == BRIDGE_DOORBELLS) {
+    while (i < guest->doorbells && guest->doorbell[i].address != address) {
+        i++;
+    }
+    if (i == BRIDGE_DOORBELLS) {
         return -ENOSPC;
     }
     if (!platform_claims_contain(&guest->claims, address, size)) {
         return -EPERM;
     }
-    guest->doorbell[guest->doorbells].address = address;
-    guest->doorbell[guest->doorbells].size = size;
-    guest->doorbell[guest->doorbells].pending = true; /* as an event channel that was just bound */
-    guest->doorbells++;
+    guest->doorbell[i].address = address;
+    guest->doorbell[i].size = size;
+    guest->doorbell[i].pending = true; /* as an event channel that was just bound */
+    guest->doorbells += i == guest->doorbells;
     local_guest_event(guest);
     return 0;
 }

@@ -1,0 +1,740 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The platform on Xen, with what is below it in this file: a hypervisor that knows one bridge and does as each test
+ * says. What a real one does is for the system tests; here is what it must be able to refuse, and what must not be
+ * left behind then.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define __XEN_TOOLS__ 1
+#include <xen/xen.h>
+#include <xen/hvm/ioreq.h>
+#include <xen/sys/privcmd.h>
+#include <xendevicemodel.h>
+#include <xenevtchn.h>
+#include <xenforeignmemory.h>
+#include <xengnttab.h>
+
+#include "dm_op.h"
+#include "platform/platform.h"
+
+#define PAGE      4096u
+#define DOMAIN    3u
+#define SERVER    5u
+#define RAM_BASE  0x40000000ull
+#define RAM_SIZE  0x00800000ull
+#define PIECE     0x200000ull
+#define ECAM_BASE 0x10000000ull
+#define BELL      0x23000000ull
+#define PORTS     256u
+#define PORT_NONE 255u /* not bound by anybody */
+
+/* The hypervisor. Ports of the guest count from 100, ours from 1. */
+static struct {
+    int describe;              /* negative errno value of these operations */
+    int adopt;
+    int bind;
+    uint32_t state;
+    uint32_t flags;
+    unsigned int vcpus;
+    unsigned int full;         /* so many times is there no place for a server */
+    unsigned int bogus;        /* guest's port that cannot be bound */
+    bool page_fails;
+    bool enable_fails;
+    bool gone;
+    uint64_t bad_frame;        /* cannot be mapped */
+
+    unsigned int servers;
+    unsigned int ports;
+    unsigned int bells;
+    unsigned int page_mappings;
+    unsigned int handles;
+    unsigned int naps;
+    uint64_t claimed;
+    unsigned int pending[16];
+    unsigned int npending;
+    unsigned int notified;
+    int event;
+    _Alignas(PAGE) unsigned char page[PAGE];
+} xen;
+
+static struct ioreq *slot(unsigned int vcpu)
+{
+    return &((struct shared_iopage *)(void *)xen.page)->vcpu_ioreq[vcpu];
+}
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...)
+{
+    return __real_open64(strcmp(path, "/dev/xen/privcmd") == 0 ? "/dev/null" : path, flags);
+}
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
+{
+    (void)time;
+    (void)left;
+    xen.naps++;
+    return 0;
+}
+
+static int answer(struct bridge_dm_op *op, struct bridge_window *ram)
+{
+    switch (op->op) {
+    case BRIDGE_DM_OP_DESCRIBE:
+        op->u.describe = (struct bridge_dm_op_describe){
+            .flags = xen.flags,
+            .window = { { ECAM_BASE, 0x100000 }, { BELL, 0x1000000 } },
+            .interrupt_first = 44,
+            .interrupt_count = 12,
+            .state = xen.state,
+            .ram_banks = 1,
+        };
+        ram[0] = (struct bridge_window){ RAM_BASE, RAM_SIZE };
+        return xen.describe;
+    case BRIDGE_DM_OP_ADOPT:
+        op->u.adopt.server = SERVER;
+        return xen.adopt;
+    case BRIDGE_DM_OP_BIND:
+        xen.bells += xen.bind ? 0 : 1;
+        op->u.doorbell.port = 200;
+        return xen.bind;
+    case BRIDGE_DM_OP_UNBIND:
+        xen.bells--;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+int __wrap_ioctl(int descriptor, unsigned long request, struct privcmd_dm_op *call);
+int __wrap_ioctl(int descriptor, unsigned long request, struct privcmd_dm_op *call)
+{
+    int error;
+
+    assert_true(descriptor >= 0);
+    assert_int_equal(request, IOCTL_PRIVCMD_DM_OP);
+    assert_int_equal(call->dom, DOMAIN);
+    error = answer(call->ubufs[0].uptr, call->num > 1 ? call->ubufs[1].uptr : NULL);
+    errno = -error;
+    return error ? -1 : 0;
+}
+
+/* What a handle is made of does not matter, but each is closed. */
+#define HANDLE(name, type) \
+    type *name##_open(struct xentoollog_logger *logger, unsigned int flags) \
+    { \
+        (void)logger; \
+        (void)flags; \
+        xen.handles++; \
+        return (type *)(void *)&xen; \
+    } \
+    int name##_close(type *handle) \
+    { \
+        xen.handles -= handle ? 1 : 0; \
+        return 0; \
+    }
+HANDLE(xendevicemodel, xendevicemodel_handle)
+HANDLE(xenforeignmemory, xenforeignmemory_handle)
+HANDLE(xenevtchn, xenevtchn_handle)
+HANDLE(xengnttab, xengnttab_handle)
+
+int xendevicemodel_nr_vcpus(xendevicemodel_handle *handle, domid_t domain, unsigned int *vcpus)
+{
+    (void)handle;
+    (void)domain;
+    *vcpus = xen.vcpus;
+    return 0;
+}
+
+int xendevicemodel_create_ioreq_server(xendevicemodel_handle *handle, domid_t domain, int buffered, ioservid_t *id)
+{
+    (void)handle;
+    (void)domain;
+    assert_int_equal(buffered, HVM_IOREQSRV_BUFIOREQ_OFF);
+    if (xen.full) {
+        xen.full--;
+        errno = ENOSPC;
+        return -1;
+    }
+    *id = SERVER;
+    xen.servers++;
+    memset(xen.page, 0, sizeof(xen.page));
+    return 0;
+}
+
+int xendevicemodel_destroy_ioreq_server(xendevicemodel_handle *handle, domid_t domain, ioservid_t id)
+{
+    (void)handle;
+    (void)domain;
+    assert_int_equal(id, SERVER);
+    assert_int_equal(xen.servers, 1);
+    xen.servers--;
+    return 0;
+}
+
+int xendevicemodel_set_ioreq_server_state(xendevicemodel_handle *handle, domid_t domain, ioservid_t id, int enabled)
+{
+    (void)handle;
+    (void)domain;
+    (void)id;
+    assert_int_equal(enabled, 1);
+    for (unsigned int i = 0; i < xen.vcpus; i++) {
+        slot(i)->vp_eport = 100 + i;
+    }
+    errno = ENOMEM;
+    return xen.enable_fails ? -1 : 0;
+}
+
+int xendevicemodel_get_ioreq_server_info(xendevicemodel_handle *handle, domid_t domain, ioservid_t id, xen_pfn_t *page,
+                                         xen_pfn_t *buffered, evtchn_port_t *port)
+{
+    (void)handle;
+    (void)domain;
+    (void)id;
+    assert_true(!page && !buffered && !port);
+    errno = ESRCH;
+    return xen.gone ? -1 : 0;
+}
+
+int xendevicemodel_map_io_range_to_ioreq_server(xendevicemodel_handle *handle, domid_t domain, ioservid_t id,
+                                                int is_mmio, uint64_t start, uint64_t end)
+{
+    (void)handle;
+    (void)domain;
+    (void)id;
+    assert_int_equal(is_mmio, 1);
+    assert_true(start <= end);
+    errno = EEXIST;
+    if (xen.claimed == start) {
+        return -1;
+    }
+    xen.claimed = start;
+    return 0;
+}
+
+int xendevicemodel_unmap_io_range_from_ioreq_server(xendevicemodel_handle *handle, domid_t domain, ioservid_t id,
+                                                    int is_mmio, uint64_t start, uint64_t end)
+{
+    (void)handle;
+    (void)domain;
+    (void)id;
+    (void)is_mmio;
+    (void)end;
+    errno = ENOENT;
+    return xen.claimed == start ? 0 : -1;
+}
+
+int xendevicemodel_map_pcidev_to_ioreq_server(xendevicemodel_handle *handle, domid_t domain, ioservid_t id,
+                                              uint16_t segment, uint8_t bus, uint8_t device, uint8_t function)
+{
+    (void)handle;
+    (void)domain;
+    (void)id;
+    assert_true(segment == 0 && bus == 0 && device == 1 && function == 2);
+    errno = EEXIST;
+    return -1;
+}
+
+int xendevicemodel_set_irq_level(xendevicemodel_handle *handle, domid_t domain, uint32_t interrupt, unsigned int level)
+{
+    (void)handle;
+    (void)domain;
+    (void)level;
+    errno = EINVAL;
+    return interrupt == 44 ? 0 : -1;
+}
+
+xenforeignmemory_resource_handle *xenforeignmemory_map_resource(
+    xenforeignmemory_handle *handle, domid_t domain, unsigned int type, unsigned int id, unsigned long frame,
+    unsigned long frames, void **address, int protection, int flags)
+{
+    (void)handle;
+    (void)domain;
+    (void)type;
+    (void)frame;
+    (void)protection;
+    (void)flags;
+    assert_true(id == SERVER && frames == 1);
+    errno = ENOMEM;
+    if (xen.page_fails) {
+        return NULL;
+    }
+    *address = xen.page;
+    xen.page_mappings++;
+    return (xenforeignmemory_resource_handle *)(void *)&xen;
+}
+
+int xenforeignmemory_unmap_resource(xenforeignmemory_handle *handle, xenforeignmemory_resource_handle *resource)
+{
+    (void)handle;
+    assert_non_null(resource);
+    xen.page_mappings--;
+    return 0;
+}
+
+/* The guest's memory is zeros with each page's frame number at its begin. */
+void *xenforeignmemory_map2(xenforeignmemory_handle *handle, uint32_t domain, void *where, int protection, int flags,
+                            size_t pages, const xen_pfn_t frame[], int error[])
+{
+    unsigned char *memory = mmap(where, pages * PAGE, protection, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)handle;
+    (void)domain;
+    assert_ptr_equal(memory, where);
+    for (size_t i = 0; i < pages; i++) {
+        error[i] = frame[i] == xen.bad_frame ? -ENOENT : 0;
+        memcpy(memory + i * PAGE, &frame[i], sizeof(frame[i]));
+    }
+    return memory;
+}
+
+void *xengnttab_map_domain_grant_refs(xengnttab_handle *handle, uint32_t count, uint32_t domain, uint32_t *references,
+                                      int protection)
+{
+    (void)handle;
+    (void)count;
+    (void)domain;
+    (void)references;
+    (void)protection;
+    return NULL;
+}
+
+int xengnttab_unmap(xengnttab_handle *handle, void *memory, uint32_t count)
+{
+    (void)handle;
+    (void)memory;
+    (void)count;
+    return 0;
+}
+
+int xenevtchn_fd(xenevtchn_handle *handle)
+{
+    (void)handle;
+    return xen.event;
+}
+
+xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *handle, uint32_t domain, evtchn_port_t port)
+{
+    (void)handle;
+    assert_int_equal(domain, DOMAIN);
+    errno = EINVAL;
+    if (port == xen.bogus) {
+        return -1;
+    }
+    return (xenevtchn_port_or_error_t)++xen.ports;
+}
+
+int xenevtchn_unbind(xenevtchn_handle *handle, evtchn_port_t port)
+{
+    (void)handle;
+    assert_true(port && port <= xen.ports);
+    return 0;
+}
+
+xenevtchn_port_or_error_t xenevtchn_pending(xenevtchn_handle *handle)
+{
+    (void)handle;
+    errno = EAGAIN;
+    return xen.npending ? (xenevtchn_port_or_error_t)xen.pending[--xen.npending] : -1;
+}
+
+int xenevtchn_unmask(xenevtchn_handle *handle, evtchn_port_t port)
+{
+    (void)handle;
+    (void)port;
+    return 0;
+}
+
+int xenevtchn_notify(xenevtchn_handle *handle, evtchn_port_t port)
+{
+    (void)handle;
+    xen.notified = port;
+    return 0;
+}
+
+/* The tests. */
+static const struct platform_options whole = { .domain = DOMAIN };
+
+static int set_up(void **state)
+{
+    const int event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+    (void)state;
+    memset(&xen, 0, sizeof(xen));
+    xen.vcpus = 2;
+    xen.adopt = -ENOENT;
+    xen.event = event;
+    return event < 0 ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return close(xen.event);
+}
+
+/* So many descriptors are open that the next one would be this. */
+static int next_descriptor(void)
+{
+    const int next = dup(0);
+
+    assert_true(next >= 0);
+    assert_int_equal(close(next), 0);
+    return next;
+}
+
+static void check_refused(const struct platform_options *options, int result, const char *sentence)
+{
+    const int next = next_descriptor();
+    struct platform *platform = NULL;
+    const char *error = NULL;
+
+    assert_int_equal(platform_create(&platform, options, &error), result);
+    assert_null(platform);
+    assert_non_null(error);
+    assert_non_null(strstr(error, sentence));
+    assert_int_equal(xen.servers, 0);
+    assert_int_equal(xen.page_mappings, 0);
+    assert_int_equal(xen.handles, 0);
+    assert_int_equal(next_descriptor(), next);
+}
+
+static struct platform *attach(const struct platform_options *options)
+{
+    struct platform *platform = NULL;
+    const char *error = NULL;
+
+    assert_int_equal(platform_create(&platform, options, &error), 0);
+    assert_null(error);
+    return platform;
+}
+
+static void detach(struct platform *platform)
+{
+    platform_destroy(platform);
+    assert_int_equal(xen.page_mappings, 0);
+    assert_int_equal(xen.handles, 0);
+}
+
+struct accesses {
+    unsigned int count;
+    uint64_t address;
+    bool write;
+};
+
+static uint64_t count_access(void *opaque, uint64_t address, unsigned int size, bool write, uint64_t data)
+{
+    struct accesses *accesses = opaque;
+
+    (void)size;
+    (void)data;
+    accesses->count++;
+    accesses->address = address;
+    accesses->write = write;
+    return 0x1234;
+}
+
+static void ask(unsigned int vcpu)
+{
+    const uint32_t port = slot(vcpu)->vp_eport;
+
+    *slot(vcpu) = (struct ioreq){
+        .addr = ECAM_BASE, .size = 2, .count = 1, .dir = IOREQ_READ, .type = IOREQ_TYPE_COPY,
+        .state = STATE_IOREQ_READY, .vp_eport = port,
+    };
+}
+
+static void check_serves(struct platform *platform)
+{
+    struct accesses accesses = { 0 };
+
+    ask(1);
+    xen.pending[xen.npending++] = 2;
+    xen.notified = 0;
+    assert_int_equal(platform_serve(platform, count_access, &accesses), 0);
+    assert_int_equal(accesses.count, 1);
+    assert_int_equal(slot(1)->state, STATE_IORESP_READY);
+    assert_int_equal(slot(1)->data, 0x1234);
+    assert_int_equal(xen.notified, 2);
+}
+
+static void test_describe_refused(void **state)
+{
+    (void)state;
+    xen.describe = -ESRCH;
+    check_refused(&whole, -ENOENT, "there is no such domain");
+    xen.describe = -ENOENT;
+    check_refused(&whole, -ENOENT, "no secondary PCI host bridge of that index");
+    xen.describe = -EPERM;
+    check_refused(&whole, -EPERM, "may not be a device model for that domain");
+    xen.describe = -EOPNOTSUPP;
+    check_refused(&whole, -ENODEV, "built without CONFIG_IOREQ_PCI");
+    xen.describe = -EFAULT;
+    check_refused(&whole, -EFAULT, "Xen does not describe the bridge");
+    check_refused(&(struct platform_options){ .domain = DOMID_FIRST_RESERVED }, -ENOENT, "not a domain id");
+}
+
+static void test_more_than_128_vcpus(void **state)
+{
+    (void)state;
+    xen.vcpus = 129;
+    check_refused(&whole, -E2BIG, "too many vCPUs");
+    xen.vcpus = 128;
+    detach(attach(&whole));
+}
+
+static void test_second_device_model(void **state)
+{
+    (void)state;
+    xen.state = BRIDGE_STATUS_STATE_READY;
+    check_refused(&whole, -EBUSY, "another device model serves this bridge");
+    detach(attach(&(struct platform_options){ .domain = DOMAIN, .shared = true, .function = 8 }));
+}
+
+static void test_no_place_for_a_server(void **state)
+{
+    (void)state;
+    xen.full = 3;
+    detach(attach(&whole));
+    assert_int_equal(xen.naps, 3);
+    xen.full = UINT32_MAX;
+    check_refused(&whole, -ENOSPC, "has all its ioreq servers already");
+}
+
+static void test_page_or_enable_fails(void **state)
+{
+    (void)state;
+    xen.page_fails = true;
+    check_refused(&whole, -ENOMEM, "cannot create an ioreq server");
+    xen.page_fails = false;
+    xen.enable_fails = true;
+    check_refused(&whole, -ENOMEM, "cannot create an ioreq server");
+}
+
+static void test_vp_eport_bogus(void **state)
+{
+    (void)state;
+    xen.bogus = 101;
+    check_refused(&whole, -EINVAL, "cannot create an ioreq server");
+    xen.bogus = 0;
+    detach(attach(&whole));
+}
+
+/* An event of no port of ours, and a slot of a vCPU that there is not. */
+static void test_event_for_no_vcpu(void **state)
+{
+    struct platform *platform = attach(&whole);
+    struct accesses accesses = { 0 };
+
+    (void)state;
+    ask(2);
+    xen.pending[xen.npending++] = PORT_NONE;
+    xen.pending[xen.npending++] = 1;
+    assert_int_equal(platform_serve(platform, count_access, &accesses), 0);
+    assert_int_equal(accesses.count, 0);
+    assert_int_equal(slot(2)->state, STATE_IOREQ_READY);
+    assert_int_equal(xen.notified, 0);
+    check_serves(platform);
+    detach(platform);
+    assert_int_equal(xen.servers, 0);
+}
+
+static void test_guest_gone(void **state)
+{
+    const struct timespec wait = { .tv_sec = 2, .tv_nsec = 200000000 };
+    struct platform *platform = attach(&whole);
+    struct accesses accesses = { 0 };
+
+    (void)state;
+    check_serves(platform);
+    xen.gone = true;
+    assert_int_equal(clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL), 0);
+    assert_int_equal(platform_serve(platform, count_access, &accesses), -ENODEV);
+    detach(platform);
+    assert_int_equal(xen.servers, 1); /* it went with the guest: not destroyed once more */
+}
+
+static void test_memory(void **state)
+{
+    struct platform *platform = attach(&whole);
+    xen_pfn_t *frame;
+
+    (void)state;
+    frame = platform_map(platform, RAM_BASE + PIECE - PAGE, 2 * PAGE, true);
+    assert_non_null(frame);
+    assert_int_equal(frame[0], (RAM_BASE + PIECE) / PAGE - 1);
+    assert_int_equal(frame[PAGE / sizeof(*frame)], (RAM_BASE + PIECE) / PAGE);
+    assert_ptr_equal(platform_map(platform, RAM_BASE + PIECE, PAGE, false), frame + PAGE / sizeof(*frame));
+    assert_non_null(platform_map(platform, RAM_BASE + RAM_SIZE - 1, 1, true));
+
+    assert_null(platform_map(platform, RAM_BASE - 1, 1, true));
+    assert_null(platform_map(platform, RAM_BASE - 1, 2, true));
+    assert_null(platform_map(platform, RAM_BASE + RAM_SIZE, 1, true));
+    assert_null(platform_map(platform, RAM_BASE + RAM_SIZE - 1, 2, true));
+    assert_null(platform_map(platform, RAM_BASE + 1, UINT64_MAX, true));
+    assert_null(platform_map(platform, RAM_BASE, 0, true));
+    assert_null(platform_map(platform, BELL, PAGE, true));
+    detach(platform);
+}
+
+/* A page that cannot be mapped takes its piece with it, and no other; later it may be there. */
+static void test_map_fails(void **state)
+{
+    struct platform *platform = attach(&whole);
+
+    (void)state;
+    xen.bad_frame = (RAM_BASE + PIECE) / PAGE + 7;
+    assert_null(platform_map(platform, RAM_BASE + PIECE, PAGE, true));
+    assert_null(platform_map(platform, RAM_BASE + PIECE - PAGE, 2 * PAGE, true));
+    assert_non_null(platform_map(platform, RAM_BASE, PIECE, true));
+    xen.bad_frame = 0;
+    assert_non_null(platform_map(platform, RAM_BASE + PIECE - PAGE, 2 * PAGE, true));
+    check_serves(platform);
+    detach(platform);
+}
+
+/* Nobody can say of a guest with 128 vCPUs who served it. */
+static void test_goes_on_or_starts_anew(void **state)
+{
+    struct platform_options options = whole;
+    struct platform *platform = attach(&whole);
+    struct accesses accesses = { 0 };
+
+    (void)state;
+    assert_false(platform_resumed(platform));
+    assert_int_equal(platform_set_mark(platform, 77), 0);
+    assert_int_equal(platform_claim(platform, ECAM_BASE, PAGE), 0);
+    assert_int_equal(platform_claim(platform, ECAM_BASE, PAGE), -EEXIST);
+    ask(0);
+
+    /* It was killed: its server and its claim are there. The right mark adopts both, and answers what waits. */
+    xen.adopt = 0;
+    options.mark = 77;
+    struct platform *next = attach(&options);
+    assert_true(platform_resumed(next));
+    assert_int_equal(platform_claim(next, ECAM_BASE, PAGE), 0);
+    assert_int_equal(platform_claim_function(next, 0x0a), 0);
+    assert_int_equal(platform_serve(next, count_access, &accesses), 0);
+    assert_int_equal(accesses.count, 1);
+    assert_int_equal(slot(0)->state, STATE_IORESP_READY);
+    assert_int_equal(xen.servers, 1);
+    platform_destroy(next);
+    assert_int_equal(xen.servers, 0);
+
+    /* Another mark: the server goes, and the function may be somebody else's. */
+    xen.servers = 1;
+    options.mark = 78;
+    next = attach(&options);
+    assert_false(platform_resumed(next));
+    assert_int_equal(platform_claim_function(next, 0x0a), -EEXIST);
+    assert_int_equal(platform_claim(next, ECAM_BASE, PAGE), -EEXIST);
+    platform_destroy(next);
+    assert_int_equal(xen.servers, 0);
+
+    xen.servers = 1;
+    platform_destroy(platform); /* as the end of the killed process would */
+
+    xen.adopt = -ENOENT;
+    xen.vcpus = 128;
+    platform = attach(&whole);
+    assert_int_equal(platform_set_mark(platform, 79), -EOPNOTSUPP);
+    detach(platform);
+}
+
+static void test_doorbells(void **state)
+{
+    struct platform *platform = attach(&whole);
+    struct accesses accesses = { 0 };
+
+    (void)state;
+    xen.bind = -EOPNOTSUPP;
+    assert_int_equal(platform_bind(platform, BELL, 2), -EOPNOTSUPP);
+    xen.bind = 0;
+    xen.bogus = 200;
+    assert_int_equal(platform_bind(platform, BELL, 2), -EINVAL);
+    assert_int_equal(xen.bells, 0);
+    xen.bogus = 0;
+
+    assert_int_equal(platform_bind(platform, BELL, 2), 0);
+    xen.pending[xen.npending++] = xen.ports;
+    assert_int_equal(platform_serve(platform, count_access, &accesses), 0);
+    assert_true(accesses.count == 1 && accesses.address == BELL && accesses.write);
+    assert_int_equal(platform_counters(platform).doorbells, 1);
+    assert_int_equal(platform_counters(platform).requests, 0);
+
+    /* A last event may come after it is unbound. */
+    platform_unbind(platform, BELL);
+    platform_unbind(platform, BELL);
+    assert_int_equal(xen.bells, 0);
+    xen.pending[xen.npending++] = xen.ports;
+    assert_int_equal(platform_serve(platform, count_access, &accesses), 0);
+    assert_int_equal(accesses.count, 1);
+
+    for (unsigned int i = 0; i < BRIDGE_DOORBELLS; i++) {
+        assert_int_equal(platform_bind(platform, BELL + 2 * i, 2), 0);
+    }
+    assert_int_equal(platform_bind(platform, BELL + 2 * BRIDGE_DOORBELLS, 2), -ENOSPC);
+    check_serves(platform);
+    detach(platform);
+}
+
+static void test_interrupt_refused(void **state)
+{
+    struct platform *platform = attach(&whole);
+
+    (void)state;
+    assert_int_equal(platform_interrupt(platform, 44, true), 0);
+    assert_int_equal(platform_interrupt(platform, 45, true), -EINVAL);
+    detach(platform);
+}
+
+static void test_grants_alone(void **state)
+{
+    struct platform *platform;
+
+    (void)state;
+    xen.flags = BRIDGE_FLAG_GRANTS;
+    platform = attach(&whole);
+    assert_null(platform_map(platform, RAM_BASE, PAGE, true));
+    assert_null(platform_map(platform, 1ull << 63 | PAGE, PAGE, true)); /* a reference that is not granted */
+    check_serves(platform);
+    detach(platform);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_describe_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_more_than_128_vcpus, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_second_device_model, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_place_for_a_server, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_page_or_enable_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_vp_eport_bogus, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_event_for_no_vcpu, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_guest_gone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_map_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_goes_on_or_starts_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_doorbells, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_interrupt_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_grants_alone, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
