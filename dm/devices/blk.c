@@ -399,7 +399,7 @@ static int open_file(struct blk *blk, const struct blk_options *options, unsigne
     blk->file = open(options->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
     /*
      * Without O_NONBLOCK the opening of a pipe would wait for its other end. With it, io_uring would give EAGAIN on
-     * file systems that cannot do without waiting, such as an initramfs, instead of letting a thread of the kernel wait.
+     * file systems that cannot do without waiting, such as an initramfs, instead of letting a kernel thread wait.
      */
     if (blk->file < 0 || fcntl(blk->file, F_SETFL, 0)) {
         *error = "cannot be opened";

@@ -112,8 +112,8 @@ int platform_ready(struct platform *platform, bool ready);
  *
  * With it `address` is made of grant references (grants.h); the guest must have granted each page to this domain, for
  * writing too if `write`. Nothing else of the guest can be reached. Without `write` the memory must not be written:
- * that is a fault. Mapping and unmapping are system calls. The guest cannot take back a page while it is mapped, so that a
- * mapping must end before the guest is told that its request has.
+ * that is a fault. Mapping and unmapping are system calls. The guest cannot take back a page while it is mapped, so
+ * that a mapping must end before the guest is told that its request has.
  */
 void *platform_map(struct platform *platform, uint64_t address, uint64_t length, bool write);
 void platform_unmap(struct platform *platform, void *memory, uint64_t length);
