@@ -10,143 +10,95 @@
 
 #include "faults.h"
 
-#define RUNNING                                                                                                      \
-    (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK)
-#define NEGOTIATED (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK)
-
-static void probe(struct machine *machine, struct driver *driver)
-{
-    machine_start(machine, &(struct machine_options){ 0 });
-    driver_probe(driver, machine, 1);
-}
-
-static void start(struct machine *machine, struct driver *driver)
-{
-    probe(machine, driver);
-    driver_start(driver, DRIVER_FEATURES);
-}
-
-static void test_queue_select_beyond(void **state)
+static void test_queue_select_beyond(struct driver *driver)
 {
     const uint16_t selects[] = { 1, 2, 0x100, 0xffff };
-    struct machine machine;
-    struct driver driver;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 4; i++) {
-        common_write(&driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, selects[i]);
-        assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_SIZE, 2), 0);
+        common_write(driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, selects[i]);
+        assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_SIZE, 2), 0);
         for (unsigned int offset = VIRTIO_PCI_COMMON_Q_SIZE; offset < 56; offset += 2) {
-            common_write(&driver, offset, 2, 1);
-            common_write(&driver, offset, 4, 1);
-            common_write(&driver, offset, 8, 1);
+            common_write(driver, offset, 2, 1);
+            common_write(driver, offset, 4, 1);
+            common_write(driver, offset, 8, 1);
         }
-        assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_SIZE, 2), 0);
-        assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
-        assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_DESCLO, 8), 0);
-        assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
-        driver_check_serves(&driver);
+        assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_SIZE, 2), 0);
+        assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+        assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_DESCLO, 8), 0);
+        assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
+        driver_check_serves(driver);
     }
-    machine_finish(&machine);
 }
 
 /* A queue that cannot be: it stays disabled, the device asks for a reset, and works after it. */
 static void check_enable_refused(struct driver *driver, unsigned int offset, unsigned int size, uint64_t value)
 {
-    driver_reset(driver);
-    driver_negotiate(driver, DRIVER_FEATURES);
-    driver_setup_queue(driver);
+    driver_prepare_queue(driver);
     common_write(driver, offset, size, value);
     driver_enable_queue(driver);
     assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
-    assert_int_equal(driver_status(driver), NEGOTIATED | VIRTIO_CONFIG_S_NEEDS_RESET);
+    assert_int_equal(driver_status(driver), DRIVER_NEGOTIATED | VIRTIO_CONFIG_S_NEEDS_RESET);
     driver_kick(driver);
-    driver_set_status(driver, RUNNING);
+    driver_set_status(driver, DRIVER_RUNNING);
     machine_settle(driver->machine);
     driver_check_serves(driver);
 }
 
-static void test_queue_size_impossible(void **state)
+static void test_queue_size_impossible(struct driver *driver)
 {
     const uint16_t sizes[] = { 0, 3, 15, 17, 255, BLK_QUEUE_SIZE * 2, 0x8000, 0xffff };
-    struct machine machine;
-    struct driver driver;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        check_enable_refused(&driver, VIRTIO_PCI_COMMON_Q_SIZE, 2, sizes[i]);
+        check_enable_refused(driver, VIRTIO_PCI_COMMON_Q_SIZE, 2, sizes[i]);
     }
-    machine_finish(&machine);
 }
 
-static void test_smallest_queue(void **state)
+static void test_smallest_queue(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
     const struct buffer buffer = { MACHINE_RAM, 16, false };
 
-    (void)state;
-    probe(&machine, &driver);
-    driver.queue_size = 1;
-    driver_start(&driver, DRIVER_FEATURES);
+    driver->queue_size = 1;
+    driver_start(driver, DRIVER_FEATURES);
     for (unsigned int i = 0; i < 5; i++) {
-        assert_int_equal(driver_run(&driver, ring_add(&driver, &buffer, 1)), 0); /* no room for a status */
+        assert_int_equal(driver_run(driver, ring_add(driver, &buffer, 1)), 0); /* no room for a status */
     }
-    machine_finish(&machine);
 }
 
 /* CVE-2026-5747, CVE-2026-50626: what is written after the queue is enabled changes nothing. */
-static void test_queue_written_after_enable(void **state)
+static void test_queue_written_after_enable(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int offset = VIRTIO_PCI_COMMON_Q_DESCLO; offset < 56; offset += 4) {
-        const uint64_t before = common_read(&driver, offset, 4);
+        const uint64_t before = common_read(driver, offset, 4);
 
-        common_write(&driver, offset, 4, UINT32_MAX);
-        common_write(&driver, offset, 8, UINT64_MAX);
-        assert_int_equal(common_read(&driver, offset, 4), before);
-        driver_check_serves(&driver);
+        common_write(driver, offset, 4, UINT32_MAX);
+        common_write(driver, offset, 8, UINT64_MAX);
+        assert_int_equal(common_read(driver, offset, 4), before);
+        driver_check_serves(driver);
     }
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_SIZE, 2, 0x8000);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_SIZE, 2), DRIVER_QUEUE_SIZE);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_SIZE, 2, 0x8000);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_SIZE, 2), DRIVER_QUEUE_SIZE);
     for (unsigned int i = 0; i < 50; i++) {
-        driver_check_serves(&driver);
+        driver_check_serves(driver);
     }
-    machine_finish(&machine);
 }
 
-static void test_enable_without_addresses(void **state)
+static void test_enable_without_addresses(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    probe(&machine, &driver);
-    driver_reset(&driver);
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    driver_enable_queue(&driver);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
-    assert_true(driver_status(&driver) & VIRTIO_CONFIG_S_NEEDS_RESET);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_reset(driver);
+    driver_negotiate(driver, DRIVER_FEATURES);
+    driver_enable_queue(driver);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+    assert_true(driver_status(driver) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    driver_check_serves(driver);
 }
 
-static void test_address_impossible(void **state)
+static void test_address_impossible(struct driver *driver)
 {
+    const struct bridge *const bridge = &driver->machine->bridge;
     const unsigned int parts[] = {
         VIRTIO_PCI_COMMON_Q_DESCLO, VIRTIO_PCI_COMMON_Q_AVAILLO, VIRTIO_PCI_COMMON_Q_USEDLO,
     };
-    struct machine machine;
-    struct driver driver;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int part = 0; part < 3; part++) {
         const uint64_t addresses[] = {
             MACHINE_RAM + 1,                        /* unaligned */
@@ -154,142 +106,102 @@ static void test_address_impossible(void **state)
             MACHINE_RAM_END,                        /* hole between banks */
             MACHINE_RAM_END - 16,                   /* crosses the end of a bank */
             MACHINE_RAM2 + MACHINE_BANK - 16,       /* and of the last one */
-            driver.bar,                             /* our own BAR */
-            machine.bridge.ecam.base + 0x8000,      /* our own configuration space */
-            bridge_v2m_base(&machine.bridge),   /* the hypervisor's */
+            driver->bar,                            /* our own BAR */
+            bridge->ecam.base + 0x8000,             /* our own configuration space */
+            bridge_v2m_base(bridge),                /* the hypervisor's */
             UINT64_MAX - 15,                        /* wraps */
             0xffffffff00000000ull,
         };
 
         for (unsigned int i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
-            check_enable_refused(&driver, parts[part], 8, addresses[i]);
+            check_enable_refused(driver, parts[part], 8, addresses[i]);
         }
     }
-    machine_finish(&machine);
 }
 
 /* All three parts in one place: the guest's own loss, and nobody else's. */
-static void test_parts_overlap(void **state)
+static void test_parts_overlap(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    probe(&machine, &driver);
-    driver_reset(&driver);
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    driver_setup_queue(&driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_AVAILLO, 4, (uint32_t)driver.memory);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_USEDLO, 4, (uint32_t)driver.memory);
-    driver_enable_queue(&driver);
-    driver_set_status(&driver, RUNNING);
+    driver_prepare_queue(driver);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_AVAILLO, 4, (uint32_t)driver->memory);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_USEDLO, 4, (uint32_t)driver->memory);
+    driver_enable_queue(driver);
+    driver_set_status(driver, DRIVER_RUNNING);
     for (unsigned int i = 0; i < 50; i++) {
-        *(uint64_t *)machine_memory(&machine, driver.memory + i % 8 * 8, 8) += 0x0001000100010001ull;
-        driver_kick(&driver);
-        machine_settle(&machine);
+        *(uint64_t *)machine_memory(machine, driver->memory + i % 8 * 8, 8) += 0x0001000100010001ull;
+        driver_kick(driver);
+        machine_settle(machine);
     }
-    driver_start(&driver, DRIVER_FEATURES);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_start(driver, DRIVER_FEATURES);
+    driver_check_serves(driver);
 }
 
 /* The upper half is still the old one when the queue is enabled. */
-static void test_address_half_written(void **state)
+static void test_address_half_written(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    check_enable_refused(&driver, VIRTIO_PCI_COMMON_Q_DESCHI, 4, 1);
-    check_enable_refused(&driver, VIRTIO_PCI_COMMON_Q_USEDHI, 4, UINT32_MAX);
+    check_enable_refused(driver, VIRTIO_PCI_COMMON_Q_DESCHI, 4, 1);
+    check_enable_refused(driver, VIRTIO_PCI_COMMON_Q_USEDHI, 4, UINT32_MAX);
     /* Halves of a half are not a field. */
-    driver_reset(&driver);
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    driver_setup_queue(&driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_DESCLO, 2, 0xffff);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_DESCLO + 2, 2, 0xffff);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_DESCLO + 1, 1, 0xff);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_DESCLO, 8), driver.memory);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_prepare_queue(driver);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_DESCLO, 2, 0xffff);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_DESCLO + 2, 2, 0xffff);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_DESCLO + 1, 1, 0xff);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_DESCLO, 8), driver->memory);
+    driver_check_serves(driver);
 }
 
-static void test_address_written_as_a_whole(void **state)
+static void test_address_written_as_a_whole(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    probe(&machine, &driver);
-    driver_reset(&driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_DESCLO, 8, 0x1122334455667788ull);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_DESCLO, 4), 0x55667788);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_DESCHI, 4), 0x11223344);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_DESCHI, 8, UINT64_MAX); /* astride two fields */
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_DESCHI, 4), 0x11223344);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_AVAILLO, 4), 0);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_reset(driver);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_DESCLO, 8, 0x1122334455667788ull);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_DESCLO, 4), 0x55667788);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_DESCHI, 4), 0x11223344);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_DESCHI, 8, UINT64_MAX); /* astride two fields */
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_DESCHI, 4), 0x11223344);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_AVAILLO, 4), 0);
+    driver_check_serves(driver);
 }
 
-static void test_enable_written_wrongly(void **state)
+static void test_enable_written_wrongly(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 0);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
-    driver_check_serves(&driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
-    driver_check_serves(&driver);
-    driver_reset(&driver);
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    driver_setup_queue(&driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 2);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 1);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 4, 1);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 0);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
+    driver_check_serves(driver);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+    driver_check_serves(driver);
+    driver_prepare_queue(driver);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 2);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 1);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 4, 1);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+    driver_check_serves(driver);
 }
 
-static void test_enable_before_features(void **state)
+static void test_enable_before_features(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    probe(&machine, &driver);
-    driver_reset(&driver);
-    driver_setup_queue(&driver);
-    driver_enable_queue(&driver);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_reset(driver);
+    driver_setup_queue(driver);
+    driver_enable_queue(driver);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+    driver_check_serves(driver);
 }
 
-static void test_feature_select_beyond(void **state)
+static void test_feature_select_beyond(struct driver *driver)
 {
     const uint32_t selects[] = { 2, 3, 32, 0x80000000, UINT32_MAX };
-    struct machine machine;
-    struct driver driver;
 
-    (void)state;
-    start(&machine, &driver);
-    driver_reset(&driver);
+    driver_reset(driver);
     for (unsigned int i = 0; i < 5; i++) {
-        common_write(&driver, VIRTIO_PCI_COMMON_DFSELECT, 4, selects[i]);
-        assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_DF, 4), 0);
-        common_write(&driver, VIRTIO_PCI_COMMON_GFSELECT, 4, selects[i]);
-        common_write(&driver, VIRTIO_PCI_COMMON_GF, 4, UINT32_MAX);
-        assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_GF, 4), 0);
-        driver_check_serves(&driver);
-        driver_reset(&driver);
+        common_write(driver, VIRTIO_PCI_COMMON_DFSELECT, 4, selects[i]);
+        assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_DF, 4), 0);
+        common_write(driver, VIRTIO_PCI_COMMON_GFSELECT, 4, selects[i]);
+        common_write(driver, VIRTIO_PCI_COMMON_GF, 4, UINT32_MAX);
+        assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_GF, 4), 0);
+        driver_check_serves(driver);
+        driver_reset(driver);
     }
-    machine_finish(&machine);
 }
 
 static uint8_t try_features(struct driver *driver, uint64_t features)
@@ -300,320 +212,225 @@ static uint8_t try_features(struct driver *driver, uint64_t features)
         common_write(driver, VIRTIO_PCI_COMMON_GFSELECT, 4, select);
         common_write(driver, VIRTIO_PCI_COMMON_GF, 4, (uint32_t)(features >> (32 * select)));
     }
-    driver_set_status(driver, NEGOTIATED);
+    driver_set_status(driver, DRIVER_NEGOTIATED);
     return driver_status(driver);
 }
 
-static void test_features_not_offered(void **state)
+static void test_features_not_offered(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int bit = 0; bit < 64; bit++) {
         const uint64_t feature = 1ull << bit;
         const bool offered = (feature & DRIVER_FEATURES) || bit == VIRTIO_BLK_F_SIZE_MAX ||
                              bit == VIRTIO_BLK_F_SEG_MAX || bit == VIRTIO_BLK_F_BLK_SIZE ||
                              bit == VIRTIO_BLK_F_TOPOLOGY;
-        const uint8_t status = try_features(&driver, 1ull << VIRTIO_F_VERSION_1 | feature);
+        const uint8_t status = try_features(driver, 1ull << VIRTIO_F_VERSION_1 | feature);
 
         assert_int_equal(!!(status & VIRTIO_CONFIG_S_FEATURES_OK), offered);
     }
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_check_serves(driver);
 }
 
 /* ACCESS_PLATFORM, RING_RESET and the packed ring are not there yet: they must not be offered by accident. */
-static void test_features_left_out(void **state)
+static void test_features_left_out(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_DFSELECT, 4, 1);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_DF, 4), 1);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    common_write(driver, VIRTIO_PCI_COMMON_DFSELECT, 4, 1);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_DF, 4), 1);
+    driver_check_serves(driver);
 }
 
-static void test_features_without_version_1(void **state)
+static void test_features_without_version_1(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    assert_false(try_features(&driver, DRIVER_FEATURES & ~(1ull << VIRTIO_F_VERSION_1)) & VIRTIO_CONFIG_S_FEATURES_OK);
-    assert_false(try_features(&driver, 0) & VIRTIO_CONFIG_S_FEATURES_OK);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    assert_false(try_features(driver, DRIVER_FEATURES & ~(1ull << VIRTIO_F_VERSION_1)) & VIRTIO_CONFIG_S_FEATURES_OK);
+    assert_false(try_features(driver, 0) & VIRTIO_CONFIG_S_FEATURES_OK);
+    driver_check_serves(driver);
 }
 
 /* After a refusal the driver may think again, without a reset. */
-static void test_features_after_failure(void **state)
+static void test_features_after_failure(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    assert_false(try_features(&driver, UINT64_MAX) & VIRTIO_CONFIG_S_FEATURES_OK);
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    assert_true(driver_status(&driver) & VIRTIO_CONFIG_S_FEATURES_OK);
-    driver_setup_msix(&driver);
-    driver_setup_queue(&driver);
-    driver_enable_queue(&driver);
-    driver_set_status(&driver, RUNNING);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    assert_false(try_features(driver, UINT64_MAX) & VIRTIO_CONFIG_S_FEATURES_OK);
+    driver_negotiate(driver, DRIVER_FEATURES);
+    assert_true(driver_status(driver) & VIRTIO_CONFIG_S_FEATURES_OK);
+    driver_setup_msix(driver);
+    driver_setup_queue(driver);
+    driver_enable_queue(driver);
+    driver_set_status(driver, DRIVER_RUNNING);
+    driver_check_serves(driver);
 }
 
-static void test_features_written_after_ok(void **state)
+static void test_features_written_after_ok(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int select = 0; select < 2; select++) {
-        common_write(&driver, VIRTIO_PCI_COMMON_GFSELECT, 4, select);
-        common_write(&driver, VIRTIO_PCI_COMMON_GF, 4, 0);
-        assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_GF, 4), (uint32_t)(DRIVER_FEATURES >> (32 * select)));
+        common_write(driver, VIRTIO_PCI_COMMON_GFSELECT, 4, select);
+        common_write(driver, VIRTIO_PCI_COMMON_GF, 4, 0);
+        assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_GF, 4), (uint32_t)(DRIVER_FEATURES >> (32 * select)));
     }
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_check_serves(driver);
 }
 
-static void test_driver_ok_without_features_ok(void **state)
+static void test_driver_ok_without_features_ok(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    probe(&machine, &driver);
-    driver_reset(&driver);
-    driver_set_status(&driver, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_DRIVER_OK);
-    assert_int_equal(driver_status(&driver), VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_reset(driver);
+    driver_set_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_DRIVER_OK);
+    assert_int_equal(driver_status(driver), VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
+    driver_check_serves(driver);
 }
 
-static void test_driver_ok_skipped(void **state)
+static void test_driver_ok_skipped(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    probe(&machine, &driver);
-    driver_reset(&driver);
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    driver_setup_queue(&driver);
-    driver_enable_queue(&driver);
-    blk_begin_read(&driver);
-    machine_settle(&machine);
-    assert_false(driver_completed(&driver));
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_prepare_queue(driver);
+    driver_enable_queue(driver);
+    blk_begin_read(driver);
+    machine_settle(driver->machine);
+    assert_false(driver_completed(driver));
+    driver_check_serves(driver);
 }
 
-static void test_driver_ok_without_queues(void **state)
+static void test_driver_ok_without_queues(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    probe(&machine, &driver);
-    driver_reset(&driver);
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    driver_set_status(&driver, RUNNING);
-    driver_kick(&driver);
-    machine_settle(&machine);
-    assert_int_equal(driver_status(&driver), RUNNING);
-    driver_start(&driver, DRIVER_FEATURES);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_reset(driver);
+    driver_negotiate(driver, DRIVER_FEATURES);
+    driver_set_status(driver, DRIVER_RUNNING);
+    driver_kick(driver);
+    machine_settle(driver->machine);
+    assert_int_equal(driver_status(driver), DRIVER_RUNNING);
+    driver_start(driver, DRIVER_FEATURES);
+    driver_check_serves(driver);
 }
 
-static void test_status_reserved_bits(void **state)
+static void test_status_reserved_bits(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    driver_set_status(&driver, RUNNING | 0x30 | VIRTIO_CONFIG_S_NEEDS_RESET);
-    assert_int_equal(driver_status(&driver), RUNNING);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_set_status(driver, DRIVER_RUNNING | 0x30 | VIRTIO_CONFIG_S_NEEDS_RESET);
+    assert_int_equal(driver_status(driver), DRIVER_RUNNING);
+    driver_check_serves(driver);
 }
 
-static void test_status_bits_cleared(void **state)
+static void test_status_bits_cleared(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int bit = 0; bit < 8; bit++) {
-        driver_set_status(&driver, (uint8_t)(RUNNING & ~(1u << bit)));
-        assert_int_equal(driver_status(&driver), RUNNING);
+        driver_set_status(driver, (uint8_t)(DRIVER_RUNNING & ~(1u << bit)));
+        assert_int_equal(driver_status(driver), DRIVER_RUNNING);
     }
-    driver_check_serves(&driver);
-    driver_set_status(&driver, RUNNING | VIRTIO_CONFIG_S_FAILED);
-    assert_int_equal(driver_status(&driver), RUNNING | VIRTIO_CONFIG_S_FAILED);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_check_serves(driver);
+    driver_set_status(driver, DRIVER_RUNNING | VIRTIO_CONFIG_S_FAILED);
+    assert_int_equal(driver_status(driver), DRIVER_RUNNING | VIRTIO_CONFIG_S_FAILED);
+    driver_check_serves(driver);
 }
 
-static void test_status_zero_in_mid_io(void **state)
+static void test_status_zero_in_mid_io(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int round = 0; round < 3; round++) {
         faults_hold();
         for (unsigned int i = 0; i < 5; i++) {
-            blk_begin_read(&driver);
+            blk_begin_read(driver);
         }
-        driver_set_status(&driver, 0);
-        driver_set_status(&driver, 0);
-        assert_int_not_equal(driver_status(&driver), 0);
+        driver_set_status(driver, 0);
+        driver_set_status(driver, 0);
+        assert_int_not_equal(driver_status(driver), 0);
         faults_release();
-        driver_reset(&driver);
-        driver_check_serves(&driver);
+        driver_reset(driver);
+        driver_check_serves(driver);
     }
-    machine_finish(&machine);
 }
 
-static void test_msix_vector_beyond_table(void **state)
+static void test_msix_vector_beyond_table(struct driver *driver)
 {
     const uint16_t vectors[] = { 2, 3, 32, 0x7fff, 0xfffe };
-    struct machine machine;
-    struct driver driver;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 5; i++) {
-        common_write(&driver, VIRTIO_PCI_COMMON_MSIX, 2, vectors[i]);
-        assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
-        common_write(&driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
-        common_write(&driver, VIRTIO_PCI_COMMON_Q_MSIX, 2, vectors[i]);
-        assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
-        driver_check_serves(&driver);
+        common_write(driver, VIRTIO_PCI_COMMON_MSIX, 2, vectors[i]);
+        assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
+        common_write(driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
+        common_write(driver, VIRTIO_PCI_COMMON_Q_MSIX, 2, vectors[i]);
+        assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
+        driver_check_serves(driver);
     }
-    machine_finish(&machine);
 }
 
-static void test_msix_vector_changes_in_flight(void **state)
+static void test_msix_vector_changes_in_flight(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     faults_hold();
-    blk_begin_read(&driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_MSIX, 2, 0);
+    blk_begin_read(driver);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_MSIX, 2, 0);
     faults_release();
-    (void)driver_wait(&driver);
-    assert_true(local_guest_take(machine.guest, driver_msix_interrupt(&driver, 0)));
-    assert_false(local_guest_take(machine.guest, driver_msix_interrupt(&driver, 1)));
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    (void)driver_wait(driver);
+    assert_true(local_guest_take(machine->guest, driver_msix_interrupt(driver, 0)));
+    assert_false(local_guest_take(machine->guest, driver_msix_interrupt(driver, 1)));
+    driver_check_serves(driver);
 }
 
-static void test_config_generation_and_read_only_fields(void **state)
+static void test_config_generation_and_read_only_fields(struct driver *driver)
 {
+    struct machine *const machine = driver->machine;
     const struct {
         unsigned int offset, size;
     } fields[] = {
         { VIRTIO_PCI_COMMON_DF, 4 },     { VIRTIO_PCI_COMMON_NUMQ, 2 }, { VIRTIO_PCI_COMMON_CFGGENERATION, 1 },
         { VIRTIO_PCI_COMMON_Q_NOFF, 2 },
     };
-    struct machine machine;
-    struct driver driver;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        const uint64_t before = common_read(&driver, fields[i].offset, fields[i].size);
+        const uint64_t before = common_read(driver, fields[i].offset, fields[i].size);
 
-        common_write(&driver, fields[i].offset, fields[i].size, UINT64_MAX);
-        assert_int_equal(common_read(&driver, fields[i].offset, fields[i].size), before);
+        common_write(driver, fields[i].offset, fields[i].size, UINT64_MAX);
+        assert_int_equal(common_read(driver, fields[i].offset, fields[i].size), before);
     }
     for (uint64_t offset = 0; offset < sizeof(struct virtio_blk_config); offset++) {
-        const uint64_t before = machine_read(&machine, driver.config + offset, 1);
+        const uint64_t before = machine_read(machine, driver->config + offset, 1);
 
-        machine_write(&machine, driver.config + offset, 1, ~before);
-        assert_int_equal(machine_read(&machine, driver.config + offset, 1), before);
+        machine_write(machine, driver->config + offset, 1, ~before);
+        assert_int_equal(machine_read(machine, driver->config + offset, 1), before);
     }
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_check_serves(driver);
 }
 
 /*
  * Reads of any size at any offset of every structure, and behind their ends: bytes, and all ones where there are
  * none.
  */
-static void test_reads_of_every_size_and_offset(void **state)
+static void test_reads_of_every_size_and_offset(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
     for (unsigned int offset = 0; offset < 80; offset++) {
         for (unsigned int size = 1; size <= 8; size *= 2) {
             for (unsigned int i = 0; i < size; i++) {
-                const uint64_t byte = offset + i < 56 ? common_read(&driver, offset + i, 1) : 0xff;
+                const uint64_t byte = offset + i < 56 ? common_read(driver, offset + i, 1) : 0xff;
 
-                assert_int_equal(common_read(&driver, offset, size) >> (8 * i) & 0xff, byte);
+                assert_int_equal(common_read(driver, offset, size) >> (8 * i) & 0xff, byte);
             }
         }
     }
-    assert_int_equal(machine_read(&machine, driver.config + sizeof(struct virtio_blk_config) - 1, 8) >> 8,
+    assert_int_equal(machine_read(machine, driver->config + sizeof(struct virtio_blk_config) - 1, 8) >> 8,
                      UINT64_MAX >> 8);
-    assert_int_equal(machine_read(&machine, driver.config + 0xfff, 1), 0xff);
-    assert_int_equal(machine_read(&machine, driver.notify, 4), UINT32_MAX);
-    assert_int_equal(machine_read(&machine, driver.isr + 1, 1), 0xff);
-    machine_write(&machine, driver.isr, 1, 0xff);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    assert_int_equal(machine_read(machine, driver->config + 0xfff, 1), 0xff);
+    assert_int_equal(machine_read(machine, driver->notify, 4), UINT32_MAX);
+    assert_int_equal(machine_read(machine, driver->isr + 1, 1), 0xff);
+    machine_write(machine, driver->isr, 1, 0xff);
+    driver_check_serves(driver);
 }
 
 /* An access that crosses from one structure into the next answers for the first only. */
-static void test_crossing_structures(void **state)
+static void test_crossing_structures(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int page = 0; page < 7; page++) {
-        machine_write(&machine, driver.bar + page * 0x1000 + 0xffc, 8, UINT64_MAX);
-        (void)machine_read(&machine, driver.bar + page * 0x1000 + 0xffc, 8);
+        machine_write(machine, driver->bar + page * 0x1000 + 0xffc, 8, UINT64_MAX);
+        (void)machine_read(machine, driver->bar + page * 0x1000 + 0xffc, 8);
     }
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_check_serves(driver);
 }
 
-static void test_queue_reset_is_not_there(void **state)
+static void test_queue_reset_is_not_there(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_RESET, 2, 1);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_RESET, 2), 0xffff);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_RESET, 2, 1);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_RESET, 2), 0xffff);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
+    driver_check_serves(driver);
 }
 
 static void kick_everywhere(struct driver *driver)
@@ -626,103 +443,81 @@ static void kick_everywhere(struct driver *driver)
     machine_settle(driver->machine);
 }
 
-static void test_notify_absent_queue_wrong_width_wrong_value(void **state)
+static void test_notify_absent_queue_wrong_width_wrong_value(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    kick_everywhere(&driver);
-    assert_int_equal(driver_status(&driver), RUNNING);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    kick_everywhere(driver);
+    assert_int_equal(driver_status(driver), DRIVER_RUNNING);
+    driver_check_serves(driver);
 }
 
 /* The address says which queue; a wrong value there is a notification all the same. */
-static void test_notify_wrong_value_still_notifies(void **state)
+static void test_notify_wrong_value_still_notifies(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
     const uint64_t values[] = { 1, 0xffff, 0x1234 };
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 3; i++) {
-        const struct buffer buffers[] = {
-            { blk_header(&driver, 0, VIRTIO_BLK_T_FLUSH, 0), 16, false },
-            { blk_status_address(&driver, 0), 1, true },
-        };
-
-        ring_publish(&driver, ring_add(&driver, buffers, 2));
-        machine_write(&machine, driver.notify, 2, values[i]);
-        assert_int_equal(driver_wait(&driver).len, 1);
+        ring_publish(driver, blk_add(driver, 0, VIRTIO_BLK_T_FLUSH, 0, 0));
+        machine_write(driver->machine, driver->notify, 2, values[i]);
+        assert_int_equal(driver_wait(driver).len, 1);
     }
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_check_serves(driver);
 }
 
-static void test_notify_in_every_state(void **state)
+static void test_notify_in_every_state(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    probe(&machine, &driver);
-    kick_everywhere(&driver); /* never set up */
-    driver_reset(&driver);
-    kick_everywhere(&driver); /* reset */
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    kick_everywhere(&driver); /* queue disabled */
-    driver_setup_queue(&driver);
-    driver_enable_queue(&driver);
-    kick_everywhere(&driver); /* before DRIVER_OK */
-    driver_set_status(&driver, RUNNING);
-    driver_check_serves(&driver);
-    driver_reset(&driver);
-    kick_everywhere(&driver); /* after reset, the old rings still in memory */
-    assert_int_equal(driver_status(&driver), 0);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    kick_everywhere(driver); /* never set up */
+    driver_reset(driver);
+    kick_everywhere(driver); /* reset */
+    driver_negotiate(driver, DRIVER_FEATURES);
+    kick_everywhere(driver); /* queue disabled */
+    driver_setup_queue(driver);
+    driver_enable_queue(driver);
+    kick_everywhere(driver); /* before DRIVER_OK */
+    driver_set_status(driver, DRIVER_RUNNING);
+    driver_check_serves(driver);
+    driver_reset(driver);
+    kick_everywhere(driver); /* after reset, the old rings still in memory */
+    assert_int_equal(driver_status(driver), 0);
+    driver_check_serves(driver);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_queue_size_impossible),
-        cmocka_unit_test(test_smallest_queue),
-        cmocka_unit_test(test_enable_without_addresses),
-        cmocka_unit_test(test_address_impossible),
-        cmocka_unit_test(test_parts_overlap),
-        cmocka_unit_test(test_enable_before_features),
-        cmocka_unit_test(test_features_not_offered),
-        cmocka_unit_test(test_features_left_out),
-        cmocka_unit_test(test_features_without_version_1),
-        cmocka_unit_test(test_features_after_failure),
-        cmocka_unit_test(test_driver_ok_without_features_ok),
-        cmocka_unit_test(test_driver_ok_skipped),
-        cmocka_unit_test(test_driver_ok_without_queues),
-        cmocka_unit_test(test_status_reserved_bits),
-        cmocka_unit_test(test_status_bits_cleared),
-        cmocka_unit_test(test_status_zero_in_mid_io),
+        driver_test(test_queue_size_impossible),
+        probe_test(test_smallest_queue),
+        probe_test(test_enable_without_addresses),
+        driver_test(test_address_impossible),
+        probe_test(test_parts_overlap),
+        probe_test(test_enable_before_features),
+        driver_test(test_features_not_offered),
+        driver_test(test_features_left_out),
+        driver_test(test_features_without_version_1),
+        driver_test(test_features_after_failure),
+        probe_test(test_driver_ok_without_features_ok),
+        probe_test(test_driver_ok_skipped),
+        probe_test(test_driver_ok_without_queues),
+        driver_test(test_status_reserved_bits),
+        driver_test(test_status_bits_cleared),
+        driver_test(test_status_zero_in_mid_io),
     };
     const struct CMUnitTest tests_of_pci[] = {
-        cmocka_unit_test(test_queue_select_beyond),
-        cmocka_unit_test(test_queue_written_after_enable),
-        cmocka_unit_test(test_address_half_written),
-        cmocka_unit_test(test_address_written_as_a_whole),
-        cmocka_unit_test(test_enable_written_wrongly),
-        cmocka_unit_test(test_feature_select_beyond),
-        cmocka_unit_test(test_features_written_after_ok),
-        cmocka_unit_test(test_msix_vector_beyond_table),
-        cmocka_unit_test(test_msix_vector_changes_in_flight),
-        cmocka_unit_test(test_config_generation_and_read_only_fields),
-        cmocka_unit_test(test_reads_of_every_size_and_offset),
-        cmocka_unit_test(test_crossing_structures),
-        cmocka_unit_test(test_queue_reset_is_not_there),
-        cmocka_unit_test(test_notify_absent_queue_wrong_width_wrong_value),
-        cmocka_unit_test(test_notify_wrong_value_still_notifies),
-        cmocka_unit_test(test_notify_in_every_state),
+        driver_test(test_queue_select_beyond),
+        driver_test(test_queue_written_after_enable),
+        driver_test(test_address_half_written),
+        probe_test(test_address_written_as_a_whole),
+        driver_test(test_enable_written_wrongly),
+        driver_test(test_feature_select_beyond),
+        driver_test(test_features_written_after_ok),
+        driver_test(test_msix_vector_beyond_table),
+        driver_test(test_msix_vector_changes_in_flight),
+        driver_test(test_config_generation_and_read_only_fields),
+        driver_test(test_reads_of_every_size_and_offset),
+        driver_test(test_crossing_structures),
+        driver_test(test_queue_reset_is_not_there),
+        driver_test(test_notify_absent_queue_wrong_width_wrong_value),
+        driver_test(test_notify_wrong_value_still_notifies),
+        probe_test(test_notify_in_every_state),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

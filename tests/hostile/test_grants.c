@@ -11,16 +11,7 @@
 #include "platform/grants.h"
 #include "platform/platform.h"
 
-#define PAGE       PLATFORM_GRANT_PAGE
-#define RING_PAGES 3u /* of the test's driver: one for each ring */
-
-static void start(struct machine *machine, struct driver *driver)
-{
-    machine_start(machine, &(struct machine_options){ .grants = true, .sectors = 4096 });
-    driver_probe(driver, machine, 1);
-    driver_start(driver, DRIVER_FEATURES);
-    assert_int_equal(local_guest_granted(machine->guest), RING_PAGES);
-}
+#define PAGE PLATFORM_GRANT_PAGE
 
 /* The reference that the machine has granted a page of its first bank under. */
 static uint32_t reference(uint64_t address)
@@ -53,16 +44,11 @@ static void grant(struct driver *driver, uint32_t page, bool writable)
 /* A request whose data the device is told to be at this address, whatever that is; its status, 0xaa for none. */
 static uint8_t run(struct driver *driver, uint32_t type, uint64_t address, uint32_t length)
 {
-    const struct buffer buffers[3] = {
-        { blk_header(driver, 0, type, 0), 16, false },
-        { driver_data_address(driver), length, type == VIRTIO_BLK_T_IN },
-        { blk_status_address(driver, 0), 1, true },
-    };
-    const uint16_t head = ring_add(driver, buffers, 3);
+    const uint16_t head = blk_add(driver, 0, type, 0, length);
 
     ring_descriptor(driver, (head + 1u) % driver->queue_size)->addr = address;
     (void)driver_run(driver, head);
-    assert_int_equal(local_guest_granted(driver->machine->guest), RING_PAGES);
+    assert_int_equal(local_guest_granted(driver->machine->guest), DRIVER_RING_PAGES);
     return *blk_status(driver, 0);
 }
 
@@ -77,132 +63,97 @@ static void expect_refused(struct driver *driver, uint32_t type, uint64_t addres
     driver_check_serves(driver);
 }
 
-static void test_features(void **state)
+static void test_features(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    uint64_t size_max;
+    const uint64_t size_max =
+        machine_read(driver->machine, driver->config + offsetof(struct virtio_blk_config, size_max), 4);
 
-    (void)state;
-    start(&machine, &driver);
-    assert_true(driver.features & 1ull << VIRTIO_F_ACCESS_PLATFORM);
-    assert_false(driver.features & 1ull << VIRTIO_RING_F_INDIRECT_DESC);
-    size_max = machine_read(&machine, driver.config + offsetof(struct virtio_blk_config, size_max), 4);
+    assert_true(driver->features & 1ull << VIRTIO_F_ACCESS_PLATFORM);
+    assert_false(driver->features & 1ull << VIRTIO_RING_F_INDIRECT_DESC);
     assert_int_equal(size_max, PLATFORM_GRANT_BYTES);
 
     /* A driver that would give guest physical addresses. */
-    driver_reset(&driver);
-    driver_set_status(&driver, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
-    common_write(&driver, VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
-    common_write(&driver, VIRTIO_PCI_COMMON_GF, 4, 1u << (VIRTIO_F_VERSION_1 - 32));
-    driver_set_status(&driver,
-                      VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK);
-    assert_false(driver_status(&driver) & VIRTIO_CONFIG_S_FEATURES_OK);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_reset(driver);
+    driver_set_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
+    common_write(driver, VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
+    common_write(driver, VIRTIO_PCI_COMMON_GF, 4, 1u << (VIRTIO_F_VERSION_1 - 32));
+    driver_set_status(driver, DRIVER_NEGOTIATED);
+    assert_false(driver_status(driver) & VIRTIO_CONFIG_S_FEATURES_OK);
+    driver_check_serves(driver);
 }
 
-static void test_transfers_of_every_shape(void **state)
+static void test_transfers_of_every_shape(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
     const uint32_t lengths[] = { 512, 4096, 4608, 8192, 65536 };
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 5; i++) {
         for (uint64_t offset = 0; offset < PAGE; offset += 1365) {
-            uint8_t *const data = (uint8_t *)driver_data(&driver) + offset;
-            const uint64_t address = machine_dma(&machine, driver_data_address(&driver) + offset);
+            uint8_t *const data = (uint8_t *)driver_data(driver) + offset;
+            const uint64_t address = machine_dma(driver->machine, driver_data_address(driver) + offset);
             uint64_t word;
 
             memset(data, 0x3c, lengths[i]);
-            assert_int_equal(run(&driver, VIRTIO_BLK_T_IN, address, lengths[i]), VIRTIO_BLK_S_OK);
+            assert_int_equal(run(driver, VIRTIO_BLK_T_IN, address, lengths[i]), VIRTIO_BLK_S_OK);
             for (uint32_t at = 0; at < lengths[i]; at += 8) {
                 memcpy(&word, data + at, 8);
                 assert_int_equal(word, machine_word(at / 8));
             }
-            assert_int_equal(run(&driver, VIRTIO_BLK_T_OUT, address, lengths[i]), VIRTIO_BLK_S_OK);
+            assert_int_equal(run(driver, VIRTIO_BLK_T_OUT, address, lengths[i]), VIRTIO_BLK_S_OK);
         }
     }
-    blk_check_pattern(&driver, 0, 128); /* what was written is what was read */
-    machine_finish(&machine);
+    blk_check_pattern(driver, 0, 128); /* what was written is what was read */
 }
 
-static void test_address_is_no_grant(void **state)
+static void test_address_is_no_grant(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    uint32_t data;
+    const uint32_t data = reference(driver_data_address(driver));
 
-    (void)state;
-    start(&machine, &driver);
-    data = reference(driver_data_address(&driver));
-    expect_refused(&driver, VIRTIO_BLK_T_IN, driver_data_address(&driver), 512); /* guest physical */
-    expect_refused(&driver, VIRTIO_BLK_T_OUT, driver_data_address(&driver), 512);
-    expect_refused(&driver, VIRTIO_BLK_T_IN, (uint64_t)data << 12, 512);
+    expect_refused(driver, VIRTIO_BLK_T_IN, driver_data_address(driver), 512); /* guest physical */
+    expect_refused(driver, VIRTIO_BLK_T_OUT, driver_data_address(driver), 512);
+    expect_refused(driver, VIRTIO_BLK_T_IN, (uint64_t)data << 12, 512);
     for (unsigned int bit = 44; bit < 63; bit++) {
-        expect_refused(&driver, VIRTIO_BLK_T_IN, dma(data, 0) | 1ull << bit, 512);
+        expect_refused(driver, VIRTIO_BLK_T_IN, dma(data, 0) | 1ull << bit, 512);
     }
-    expect_refused(&driver, VIRTIO_BLK_T_IN, dma(0xffffffff, 0), 512);
-    expect_refused(&driver, VIRTIO_BLK_T_IN, dma(0xffffffff, 3840), 512); /* the next reference would be 0 */
-    expect_refused(&driver, VIRTIO_BLK_T_IN, UINT64_MAX, 512);
-    machine_finish(&machine);
+    expect_refused(driver, VIRTIO_BLK_T_IN, dma(0xffffffff, 0), 512);
+    expect_refused(driver, VIRTIO_BLK_T_IN, dma(0xffffffff, 3840), 512); /* the next reference would be 0 */
+    expect_refused(driver, VIRTIO_BLK_T_IN, UINT64_MAX, 512);
 }
 
-static void test_not_granted(void **state)
+static void test_not_granted(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    uint32_t data;
+    const uint32_t data = reference(driver_data_address(driver));
 
-    (void)state;
-    start(&machine, &driver);
-    data = reference(driver_data_address(&driver));
-    expect_refused(&driver, VIRTIO_BLK_T_IN, dma(MACHINE_GRANTS, 0), 512);
-    expect_refused(&driver, VIRTIO_BLK_T_IN, dma(MACHINE_GRANTS - 1, 3840), 512); /* its end is not granted */
+    expect_refused(driver, VIRTIO_BLK_T_IN, dma(MACHINE_GRANTS, 0), 512);
+    expect_refused(driver, VIRTIO_BLK_T_IN, dma(MACHINE_GRANTS - 1, 3840), 512); /* its end is not granted */
 
     /* Granted once, and no more: a mapping must not outlive its request. */
-    assert_int_equal(run(&driver, VIRTIO_BLK_T_IN, dma(data + 9, 0), PAGE), VIRTIO_BLK_S_OK);
-    end_grants(&driver, 9, 9);
-    expect_refused(&driver, VIRTIO_BLK_T_IN, dma(data + 9, 0), PAGE);
-    expect_refused(&driver, VIRTIO_BLK_T_OUT, dma(data + 9, 0), PAGE);
-    expect_refused(&driver, VIRTIO_BLK_T_IN, dma(data + 8, 3840), 512);
-    expect_refused(&driver, VIRTIO_BLK_T_IN, dma(data, 0), 65536); /* a hole in the middle */
-    assert_int_equal(run(&driver, VIRTIO_BLK_T_IN, dma(data + 8, 3584), 512), VIRTIO_BLK_S_OK);
-    machine_finish(&machine);
+    assert_int_equal(run(driver, VIRTIO_BLK_T_IN, dma(data + 9, 0), PAGE), VIRTIO_BLK_S_OK);
+    end_grants(driver, 9, 9);
+    expect_refused(driver, VIRTIO_BLK_T_IN, dma(data + 9, 0), PAGE);
+    expect_refused(driver, VIRTIO_BLK_T_OUT, dma(data + 9, 0), PAGE);
+    expect_refused(driver, VIRTIO_BLK_T_IN, dma(data + 8, 3840), 512);
+    expect_refused(driver, VIRTIO_BLK_T_IN, dma(data, 0), 65536); /* a hole in the middle */
+    assert_int_equal(run(driver, VIRTIO_BLK_T_IN, dma(data + 8, 3584), 512), VIRTIO_BLK_S_OK);
 }
 
-static void test_granted_for_reading(void **state)
+static void test_granted_for_reading(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    uint32_t data;
+    const uint32_t data = reference(driver_data_address(driver));
 
-    (void)state;
-    start(&machine, &driver);
-    data = reference(driver_data_address(&driver));
-    end_grants(&driver, 9, 9);
-    grant(&driver, 9, false);
-    expect_refused(&driver, VIRTIO_BLK_T_IN, dma(data + 9, 0), PAGE);
-    expect_refused(&driver, VIRTIO_BLK_T_IN, dma(data + 8, 0), 2 * PAGE);
-    memset((uint8_t *)driver_data(&driver) + 9ull * PAGE, 0x3c, PAGE);
-    assert_int_equal(run(&driver, VIRTIO_BLK_T_OUT, dma(data + 9, 0), 512), VIRTIO_BLK_S_OK);
-    machine_finish(&machine);
+    end_grants(driver, 9, 9);
+    grant(driver, 9, false);
+    expect_refused(driver, VIRTIO_BLK_T_IN, dma(data + 9, 0), PAGE);
+    expect_refused(driver, VIRTIO_BLK_T_IN, dma(data + 8, 0), 2 * PAGE);
+    memset((uint8_t *)driver_data(driver) + 9ull * PAGE, 0x3c, PAGE);
+    assert_int_equal(run(driver, VIRTIO_BLK_T_OUT, dma(data + 9, 0), 512), VIRTIO_BLK_S_OK);
 }
 
-static void test_longer_than_announced(void **state)
+static void test_longer_than_announced(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    uint32_t data;
+    const uint32_t data = reference(driver_data_address(driver));
 
-    (void)state;
-    start(&machine, &driver);
-    data = reference(driver_data_address(&driver));
-    expect_refused(&driver, VIRTIO_BLK_T_IN, dma(data, 0), PLATFORM_GRANT_BYTES + 512);
-    expect_refused(&driver, VIRTIO_BLK_T_IN, dma(data, 0), UINT32_MAX - 600);
-    machine_finish(&machine);
+    expect_refused(driver, VIRTIO_BLK_T_IN, dma(data, 0), PLATFORM_GRANT_BYTES + 512);
+    expect_refused(driver, VIRTIO_BLK_T_IN, dma(data, 0), UINT32_MAX - 600);
 }
 
 struct witness {
@@ -218,60 +169,41 @@ static void look(void *opaque)
 }
 
 /* The driver takes its grants back as soon as it sees the used element, and would find them in use. */
-static void test_unmapped_before_the_driver_is_told(void **state)
+static void test_unmapped_before_the_driver_is_told(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct witness witness = { .driver = &driver };
+    struct machine *const machine = driver->machine;
+    struct witness witness = { .driver = driver };
 
-    (void)state;
-    start(&machine, &driver);
-    local_guest_interfere(machine.guest, look, &witness);
+    local_guest_interfere(machine->guest, look, &witness);
     for (uint16_t i = 0; i < 3; i++) {
-        blk_check_pattern(&driver, 0, 8);
-        assert_int_equal(ring_used(&driver)->idx, i + 1);
+        blk_check_pattern(driver, 0, 8);
+        assert_int_equal(ring_used(driver)->idx, i + 1);
         assert_int_equal(witness.used, i);
     }
-    local_guest_interfere(machine.guest, NULL, NULL);
-    machine_finish(&machine);
+    local_guest_interfere(machine->guest, NULL, NULL);
 }
 
 /* There is nowhere to put an error. */
-static void test_status_not_granted(void **state)
+static void test_status_not_granted(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
     struct buffer buffers[3];
-    uint16_t head;
 
-    (void)state;
-    start(&machine, &driver);
-    buffers[0] = (struct buffer){ blk_header(&driver, 0, VIRTIO_BLK_T_IN, 0), 16, false };
-    buffers[1] = (struct buffer){ driver_data_address(&driver), 512, true };
-    buffers[2] = (struct buffer){ MACHINE_RAM2, 1, true };
-    head = ring_add(&driver, buffers, 3);
-    assert_int_equal(driver_run(&driver, head), 0);
-    assert_int_equal(local_guest_granted(machine.guest), RING_PAGES);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    blk_buffers(driver, buffers, 0, VIRTIO_BLK_T_IN, 0, 512);
+    buffers[2].address = MACHINE_RAM2;
+    assert_int_equal(driver_run(driver, ring_add(driver, buffers, 3)), 0);
+    assert_int_equal(local_guest_granted(driver->machine->guest), DRIVER_RING_PAGES);
+    driver_check_serves(driver);
 }
 
 /* Not offered, so not known. */
-static void test_indirect(void **state)
+static void test_indirect(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
     struct buffer buffers[3];
 
-    (void)state;
-    start(&machine, &driver);
-    buffers[0] = (struct buffer){ blk_header(&driver, 0, VIRTIO_BLK_T_IN, 0), 16, false };
-    buffers[1] = (struct buffer){ driver_data_address(&driver), 512, true };
-    buffers[2] = (struct buffer){ blk_status_address(&driver, 0), 1, true };
-    assert_int_equal(driver_run(&driver, ring_add_indirect(&driver, buffers, 3)), 0);
-    assert_int_equal(local_guest_granted(machine.guest), RING_PAGES);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    blk_buffers(driver, buffers, 0, VIRTIO_BLK_T_IN, 0, 512);
+    assert_int_equal(driver_run(driver, ring_add_indirect(driver, buffers, 3)), 0);
+    assert_int_equal(local_guest_granted(driver->machine->guest), DRIVER_RING_PAGES);
+    driver_check_serves(driver);
 }
 
 /* Enabling the queue fails, and leaves nothing mapped; a good queue is taken after a reset. */
@@ -292,144 +224,122 @@ static void expect_queue_refused(struct driver *driver, unsigned int offset, uin
     driver_check_serves(driver);
 }
 
-static void test_ring_not_granted(void **state)
+static void test_ring_not_granted(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
     const unsigned int offsets[] = { VIRTIO_PCI_COMMON_Q_DESCLO, VIRTIO_PCI_COMMON_Q_AVAILLO,
                                      VIRTIO_PCI_COMMON_Q_USEDLO };
     const unsigned int rings[] = { DRIVER_DESCRIPTORS, DRIVER_AVAILABLE, DRIVER_USED };
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 3; i++) {
-        expect_queue_refused(&driver, offsets[i], driver.memory + rings[i]); /* guest physical */
-        expect_queue_refused(&driver, offsets[i], dma(MACHINE_GRANTS, 0));
-        expect_queue_refused(&driver, offsets[i], dma(MACHINE_GRANTS - 1, PAGE - 16)); /* its end is not granted */
+        expect_queue_refused(driver, offsets[i], driver->memory + rings[i]); /* guest physical */
+        expect_queue_refused(driver, offsets[i], dma(MACHINE_GRANTS, 0));
+        expect_queue_refused(driver, offsets[i], dma(MACHINE_GRANTS - 1, PAGE - 16)); /* its end is not granted */
     }
-    driver_reset(&driver);
-    assert_true(local_guest_end_grant(machine.guest, reference(driver.memory + DRIVER_USED)));
-    local_guest_grant(machine.guest, reference(driver.memory + DRIVER_USED), driver.memory + DRIVER_USED, false);
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    driver_setup_queue(&driver);
-    driver_enable_queue(&driver);
-    assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
-    assert_int_equal(local_guest_granted(machine.guest), 0);
-    machine_finish(&machine);
+    driver_reset(driver);
+    assert_true(local_guest_end_grant(machine->guest, reference(driver->memory + DRIVER_USED)));
+    local_guest_grant(machine->guest, reference(driver->memory + DRIVER_USED), driver->memory + DRIVER_USED, false);
+    driver_negotiate(driver, DRIVER_FEATURES);
+    driver_setup_queue(driver);
+    driver_enable_queue(driver);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+    assert_int_equal(local_guest_granted(machine->guest), 0);
 }
 
 /* Every head of the queue leads into the same long chain: more buffers than descriptors, were they all mapped. */
-static void test_chains_that_share_descriptors(void **state)
+static void test_chains_that_share_descriptors(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct local_counters *counters;
+    struct machine *const machine = driver->machine;
+    struct local_counters *const counters = local_guest_counters(machine->guest);
 
-    (void)state;
-    start(&machine, &driver);
-    counters = local_guest_counters(machine.guest);
-    *ring_descriptor(&driver, 0) = (struct vring_desc){
-        .addr = machine_dma(&machine, blk_header(&driver, 0, VIRTIO_BLK_T_IN, 0)), .len = 16,
+    *ring_descriptor(driver, 0) = (struct vring_desc){
+        .addr = machine_dma(machine, blk_header(driver, 0, VIRTIO_BLK_T_IN, 0)), .len = 16,
         .flags = VRING_DESC_F_NEXT, .next = 8,
     };
     for (uint16_t head = 1; head < 8; head++) {
-        *ring_descriptor(&driver, head) = *ring_descriptor(&driver, 0);
+        *ring_descriptor(driver, head) = *ring_descriptor(driver, 0);
     }
     for (uint16_t index = 8; index < 16; index++) {
-        *ring_descriptor(&driver, index) = (struct vring_desc){
-            .addr = machine_dma(&machine, driver_data_address(&driver) + index * 512ull), .len = 512,
+        *ring_descriptor(driver, index) = (struct vring_desc){
+            .addr = machine_dma(machine, driver_data_address(driver) + index * 512ull), .len = 512,
             .flags = VRING_DESC_F_WRITE | (index < 15 ? VRING_DESC_F_NEXT : 0), .next = (uint16_t)(index + 1),
         };
     }
     faults_hold();
-    ring_descriptor(&driver, 15)->len = 1;
+    ring_descriptor(driver, 15)->len = 1;
     for (uint16_t head = 0; head < 8; head++) {
-        ring_publish(&driver, head);
+        ring_publish(driver, head);
     }
-    driver_kick(&driver);
-    machine_settle(&machine);
-    assert_int_equal(counters->grants_most, RING_PAGES + 16);
+    driver_kick(driver);
+    machine_settle(machine);
+    assert_int_equal(counters->grants_most, DRIVER_RING_PAGES + 16);
     assert_int_equal(faults_held(), 1); /* the first one's; the others failed */
     faults_release();
     for (uint16_t head = 0; head < 8; head++) {
-        (void)driver_wait(&driver);
+        (void)driver_wait(driver);
     }
-    assert_int_equal(local_guest_granted(machine.guest), RING_PAGES);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    assert_int_equal(local_guest_granted(machine->guest), DRIVER_RING_PAGES);
+    driver_check_serves(driver);
 }
 
 /* As many good requests as there is room for are all served at once. */
-static void test_full_queue(void **state)
+static void test_full_queue(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     faults_hold();
     for (unsigned int slot = 0; slot < DRIVER_QUEUE_SIZE / 4; slot++) {
         const struct buffer buffers[4] = {
-            { blk_header(&driver, slot, VIRTIO_BLK_T_IN, 0), 16, false },
-            { driver_data_address(&driver) + slot * 0x20800ull, PLATFORM_GRANT_BYTES, true },
-            { driver_data_address(&driver) + slot * 0x20800ull + 0x10000, PLATFORM_GRANT_BYTES, true },
-            { blk_status_address(&driver, slot), 1, true },
+            { blk_header(driver, slot, VIRTIO_BLK_T_IN, 0), 16, false },
+            { driver_data_address(driver) + slot * 0x20800ull, PLATFORM_GRANT_BYTES, true },
+            { driver_data_address(driver) + slot * 0x20800ull + 0x10000, PLATFORM_GRANT_BYTES, true },
+            { blk_status_address(driver, slot), 1, true },
         };
 
-        ring_publish(&driver, ring_add(&driver, buffers, 4));
+        ring_publish(driver, ring_add(driver, buffers, 4));
     }
-    driver_kick(&driver);
-    machine_settle(&machine);
+    driver_kick(driver);
+    machine_settle(machine);
     assert_int_equal(faults_held(), DRIVER_QUEUE_SIZE / 4);
     faults_release();
     for (unsigned int slot = 0; slot < DRIVER_QUEUE_SIZE / 4; slot++) {
-        (void)driver_wait(&driver);
-        assert_int_equal(*blk_status(&driver, slot), VIRTIO_BLK_S_OK);
+        (void)driver_wait(driver);
+        assert_int_equal(*blk_status(driver, slot), VIRTIO_BLK_S_OK);
     }
-    assert_int_equal(local_guest_granted(machine.guest), RING_PAGES);
-    machine_finish(&machine);
+    assert_int_equal(local_guest_granted(machine->guest), DRIVER_RING_PAGES);
 }
 
 /* What is in use stays mapped until the request has ended, then the reset is over and nothing is mapped. */
-static void test_reset_during_a_request(void **state)
+static void test_reset_during_a_request(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    uint32_t data;
+    struct machine *const machine = driver->machine;
+    const uint32_t data = reference(driver_data_address(driver));
 
-    (void)state;
-    start(&machine, &driver);
-    data = reference(driver_data_address(&driver));
     faults_hold();
-    blk_begin_read(&driver);
-    machine_settle(&machine);
-    driver_set_status(&driver, 0);
-    machine_settle(&machine);
-    assert_int_not_equal(driver_status(&driver), 0);
-    assert_false(local_guest_end_grant(machine.guest, data));
+    blk_begin_read(driver);
+    machine_settle(machine);
+    driver_set_status(driver, 0);
+    machine_settle(machine);
+    assert_int_not_equal(driver_status(driver), 0);
+    assert_false(local_guest_end_grant(machine->guest, data));
     faults_release();
-    machine_settle(&machine);
-    assert_int_equal(driver_status(&driver), 0);
-    assert_int_equal(local_guest_granted(machine.guest), 0);
-    assert_true(local_guest_end_grant(machine.guest, data));
-    grant(&driver, 0, true);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    machine_settle(machine);
+    assert_int_equal(driver_status(driver), 0);
+    assert_int_equal(local_guest_granted(machine->guest), 0);
+    assert_true(local_guest_end_grant(machine->guest, data));
+    grant(driver, 0, true);
+    driver_check_serves(driver);
 }
 
 /* The request has failed, and the next one is served. */
-static void test_mapping_fails(void **state)
+static void test_mapping_fails(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
-    local_guest_refuse_memory(machine.guest, true);
-    assert_int_equal(run(&driver, VIRTIO_BLK_T_IN, dma(0, 0), 512), 0xaa);
-    local_guest_refuse_memory(machine.guest, false);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    local_guest_refuse_memory(machine->guest, true);
+    assert_int_equal(run(driver, VIRTIO_BLK_T_IN, dma(0, 0), 512), 0xaa);
+    local_guest_refuse_memory(machine->guest, false);
+    driver_check_serves(driver);
 }
 
 static void test_addresses(void **state)
@@ -458,20 +368,20 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_features),
-        cmocka_unit_test(test_transfers_of_every_shape),
-        cmocka_unit_test(test_address_is_no_grant),
-        cmocka_unit_test(test_not_granted),
-        cmocka_unit_test(test_granted_for_reading),
-        cmocka_unit_test(test_longer_than_announced),
-        cmocka_unit_test(test_unmapped_before_the_driver_is_told),
-        cmocka_unit_test(test_status_not_granted),
-        cmocka_unit_test(test_indirect),
-        cmocka_unit_test(test_ring_not_granted),
-        cmocka_unit_test(test_chains_that_share_descriptors),
-        cmocka_unit_test(test_full_queue),
-        cmocka_unit_test(test_reset_during_a_request),
-        cmocka_unit_test(test_mapping_fails),
+        driver_test(test_features, .grants = true, .sectors = 4096),
+        driver_test(test_transfers_of_every_shape, .grants = true, .sectors = 4096),
+        driver_test(test_address_is_no_grant, .grants = true, .sectors = 4096),
+        driver_test(test_not_granted, .grants = true, .sectors = 4096),
+        driver_test(test_granted_for_reading, .grants = true, .sectors = 4096),
+        driver_test(test_longer_than_announced, .grants = true, .sectors = 4096),
+        driver_test(test_unmapped_before_the_driver_is_told, .grants = true, .sectors = 4096),
+        driver_test(test_status_not_granted, .grants = true, .sectors = 4096),
+        driver_test(test_indirect, .grants = true, .sectors = 4096),
+        driver_test(test_ring_not_granted, .grants = true, .sectors = 4096),
+        driver_test(test_chains_that_share_descriptors, .grants = true, .sectors = 4096),
+        driver_test(test_full_queue, .grants = true, .sectors = 4096),
+        driver_test(test_reset_during_a_request, .grants = true, .sectors = 4096),
+        driver_test(test_mapping_fails, .grants = true, .sectors = 4096),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

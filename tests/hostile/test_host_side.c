@@ -15,13 +15,6 @@
 
 #include "faults.h"
 
-static void start(struct machine *machine, struct driver *driver)
-{
-    machine_start(machine, &(struct machine_options){ 0 });
-    driver_probe(driver, machine, 1);
-    driver_start(driver, DRIVER_FEATURES);
-}
-
 static void check_failure(struct driver *driver, int result, uint32_t type, uint32_t length, uint8_t status)
 {
     const struct virtio_blk_discard_write_zeroes range = { .sector = 800, .num_sectors = 8 };
@@ -32,124 +25,84 @@ static void check_failure(struct driver *driver, int result, uint32_t type, uint
     driver_check_serves(driver);
 }
 
-static void test_input_output_error(void **state)
+static void test_input_output_error(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    check_failure(&driver, -EIO, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_IOERR);
-    check_failure(&driver, -EIO, VIRTIO_BLK_T_OUT, 4096, VIRTIO_BLK_S_IOERR);
-    check_failure(&driver, -EIO, VIRTIO_BLK_T_FLUSH, 0, VIRTIO_BLK_S_IOERR);
-    check_failure(&driver, -EIO, VIRTIO_BLK_T_DISCARD, 16, VIRTIO_BLK_S_IOERR);
-    check_failure(&driver, -EIO, VIRTIO_BLK_T_WRITE_ZEROES, 16, VIRTIO_BLK_S_IOERR);
-    check_failure(&driver, -EFAULT, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_IOERR);
-    machine_finish(&machine);
+    check_failure(driver, -EIO, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_IOERR);
+    check_failure(driver, -EIO, VIRTIO_BLK_T_OUT, 4096, VIRTIO_BLK_S_IOERR);
+    check_failure(driver, -EIO, VIRTIO_BLK_T_FLUSH, 0, VIRTIO_BLK_S_IOERR);
+    check_failure(driver, -EIO, VIRTIO_BLK_T_DISCARD, 16, VIRTIO_BLK_S_IOERR);
+    check_failure(driver, -EIO, VIRTIO_BLK_T_WRITE_ZEROES, 16, VIRTIO_BLK_S_IOERR);
+    check_failure(driver, -EFAULT, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_IOERR);
 }
 
-static void test_no_space(void **state)
+static void test_no_space(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    check_failure(&driver, -ENOSPC, VIRTIO_BLK_T_OUT, 4096, VIRTIO_BLK_S_IOERR);
-    check_failure(&driver, -ENOSPC, VIRTIO_BLK_T_FLUSH, 0, VIRTIO_BLK_S_IOERR);
-    check_failure(&driver, -ENOSPC, VIRTIO_BLK_T_WRITE_ZEROES, 16, VIRTIO_BLK_S_IOERR);
-    machine_finish(&machine);
+    check_failure(driver, -ENOSPC, VIRTIO_BLK_T_OUT, 4096, VIRTIO_BLK_S_IOERR);
+    check_failure(driver, -ENOSPC, VIRTIO_BLK_T_FLUSH, 0, VIRTIO_BLK_S_IOERR);
+    check_failure(driver, -ENOSPC, VIRTIO_BLK_T_WRITE_ZEROES, 16, VIRTIO_BLK_S_IOERR);
 }
 
 /* A file system that cannot: a discard is advice, zeroes the guest then writes itself. */
-static void test_allocation_not_supported(void **state)
+static void test_allocation_not_supported(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    check_failure(&driver, -EOPNOTSUPP, VIRTIO_BLK_T_DISCARD, 16, VIRTIO_BLK_S_OK);
-    check_failure(&driver, -EOPNOTSUPP, VIRTIO_BLK_T_WRITE_ZEROES, 16, VIRTIO_BLK_S_UNSUPP);
-    machine_finish(&machine);
+    check_failure(driver, -EOPNOTSUPP, VIRTIO_BLK_T_DISCARD, 16, VIRTIO_BLK_S_OK);
+    check_failure(driver, -EOPNOTSUPP, VIRTIO_BLK_T_WRITE_ZEROES, 16, VIRTIO_BLK_S_UNSUPP);
 }
 
 /* EINTR is no error: the transfer goes on. EAGAIN is one: it could come for ever. */
-static void test_interrupted(void **state)
+static void test_interrupted(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
-    check_failure(&driver, -EINTR, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_OK);
-    check_failure(&driver, -EINTR, VIRTIO_BLK_T_OUT, 4096, VIRTIO_BLK_S_OK);
-    check_failure(&driver, -EAGAIN, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_IOERR);
-    machine_finish(&machine);
+    check_failure(driver, -EINTR, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_OK);
+    check_failure(driver, -EINTR, VIRTIO_BLK_T_OUT, 4096, VIRTIO_BLK_S_OK);
+    check_failure(driver, -EAGAIN, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_IOERR);
 }
 
 /* A transfer that stops in the middle is continued where it stopped, across buffers. */
-static void test_short_read(void **state)
+static void test_short_read(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (uint64_t bytes = 1; bytes < 4096; bytes += 97) {
         const struct buffer buffers[] = {
-            { blk_header(&driver, 0, VIRTIO_BLK_T_IN, 20), 16, false },
-            { driver_data_address(&driver), 1000, true },
-            { driver_data_address(&driver) + 1000, 2072, true },
-            { driver_data_address(&driver) + 3072, 1024, true },
-            { blk_status_address(&driver, 0), 1, true },
+            { blk_header(driver, 0, VIRTIO_BLK_T_IN, 20), 16, false },
+            { driver_data_address(driver), 1000, true },
+            { driver_data_address(driver) + 1000, 2072, true },
+            { driver_data_address(driver) + 3072, 1024, true },
+            { blk_status_address(driver, 0), 1, true },
         };
 
-        memset(driver_data(&driver), 0x55, 4096);
+        memset(driver_data(driver), 0x55, 4096);
         faults_cut(bytes);
-        assert_int_equal(driver_run(&driver, ring_add(&driver, buffers, 5)), 4097);
-        assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
+        assert_int_equal(driver_run(driver, ring_add(driver, buffers, 5)), 4097);
+        assert_int_equal(*blk_status(driver, 0), VIRTIO_BLK_S_OK);
         for (uint64_t word = 0; word < 512; word++) {
-            assert_int_equal(((uint64_t *)driver_data(&driver))[word], machine_word(20 * 64 + word));
+            assert_int_equal(((uint64_t *)driver_data(driver))[word], machine_word(20 * 64 + word));
         }
     }
-    machine_finish(&machine);
 }
 
-static void test_short_write(void **state)
+static void test_short_write(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (uint64_t bytes = 1; bytes < 4096; bytes += 97) {
-        memset(driver_data(&driver), (int)bytes & 0x7f, 4096);
+        memset(driver_data(driver), (int)bytes & 0x7f, 4096);
         faults_cut(bytes);
-        assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_OUT, 20, 4096), VIRTIO_BLK_S_OK);
-        memset(driver_data(&driver), 0xff, 4096);
-        assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_IN, 20, 4096), VIRTIO_BLK_S_OK);
+        assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 20, 4096), VIRTIO_BLK_S_OK);
+        memset(driver_data(driver), 0xff, 4096);
+        assert_int_equal(blk_request(driver, VIRTIO_BLK_T_IN, 20, 4096), VIRTIO_BLK_S_OK);
         for (unsigned int i = 0; i < 4096; i++) {
-            assert_int_equal(((uint8_t *)driver_data(&driver))[i], bytes & 0x7f);
+            assert_int_equal(((uint8_t *)driver_data(driver))[i], bytes & 0x7f);
         }
     }
-    machine_finish(&machine);
 }
 
-static void test_file_shrinks(void **state)
+static void test_file_shrinks(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
-    assert_int_equal(truncate(machine.path[0], 100 * 512 + 7), 0);
-    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_IN, 200, 4096), VIRTIO_BLK_S_IOERR);
-    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_IN, 96, 4096), VIRTIO_BLK_S_IOERR); /* partly */
-    driver_check_serves(&driver);
-    assert_int_equal(truncate(machine.path[0], 0), 0);
-    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_IOERR);
-    machine_finish(&machine);
+    assert_int_equal(truncate(machine->path[0], 100 * 512 + 7), 0);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_IN, 200, 4096), VIRTIO_BLK_S_IOERR);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_IN, 96, 4096), VIRTIO_BLK_S_IOERR); /* partly */
+    driver_check_serves(driver);
+    assert_int_equal(truncate(machine->path[0], 0), 0);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_IOERR);
 }
 
 static void expect_refused(const struct machine *machine, const struct blk_options *disk, int result, const char *words)
@@ -166,69 +119,55 @@ static void expect_refused(const struct machine *machine, const struct blk_optio
     assert_false(local_guest_ready(machine->guest));
 }
 
-static void test_disk_that_cannot_be(void **state)
+static void test_disk_that_cannot_be(struct machine *machine)
 {
-    struct machine machine;
     int file;
 
-    (void)state;
-    machine_start(&machine, &(struct machine_options){ 0 });
-    machine_stop_model(&machine);
-    expect_refused(&machine, &(struct blk_options){ .path = "no-such-file" }, -ENOENT,
+    machine_stop_model(machine);
+    expect_refused(machine, &(struct blk_options){ .path = "no-such-file" }, -ENOENT,
                    "no-such-file: cannot be opened");
-    expect_refused(&machine, &(struct blk_options){ .path = "." }, -EISDIR, "cannot be opened");
-    expect_refused(&machine, &(struct blk_options){ .path = ".", .read_only = true }, -EINVAL,
+    expect_refused(machine, &(struct blk_options){ .path = "." }, -EISDIR, "cannot be opened");
+    expect_refused(machine, &(struct blk_options){ .path = ".", .read_only = true }, -EINVAL,
                    "neither a regular file");
-    expect_refused(&machine, &(struct blk_options){ .path = "/dev/null" }, -EINVAL, "neither a regular file");
+    expect_refused(machine, &(struct blk_options){ .path = "/dev/null" }, -EINVAL, "neither a regular file");
     file = open("small", O_RDWR | O_CREAT | O_TRUNC, 0600);
     assert_int_equal(write(file, "x", 1), 1);
     assert_int_equal(close(file), 0);
-    expect_refused(&machine, &(struct blk_options){ .path = "small" }, -EINVAL, "smaller than one sector");
+    expect_refused(machine, &(struct blk_options){ .path = "small" }, -EINVAL, "smaller than one sector");
     assert_int_equal(unlink("small"), 0);
     assert_int_equal(mkfifo("pipe", 0600), 0);
-    expect_refused(&machine, &(struct blk_options){ .path = "pipe" }, -EINVAL, "neither a regular file");
+    expect_refused(machine, &(struct blk_options){ .path = "pipe" }, -EINVAL, "neither a regular file");
     assert_int_equal(unlink("pipe"), 0);
-    machine_start_model(&machine);
-    machine_finish(&machine);
+    machine_start_model(machine);
 }
 
-static void test_second_device_model(void **state)
+static void test_second_device_model(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
     struct model *second;
     char error[MODEL_ERROR_MAX];
 
-    (void)state;
-    start(&machine, &driver);
-    assert_int_equal(model_create(&second, &machine.options, error), -EBUSY);
+    assert_int_equal(model_create(&second, &machine->options, error), -EBUSY);
     assert_non_null(strstr(error, "another device model serves this bridge"));
-    assert_true(local_guest_ready(machine.guest));
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    assert_true(local_guest_ready(machine->guest));
+    driver_check_serves(driver);
 }
 
-static void test_disk_of_another_device_model(void **state)
+static void test_disk_of_another_device_model(struct machine *machine)
 {
-    struct machine machine;
-    struct model_options options;
+    const struct local_config config = {
+        .domain = 8, .bridge = machine->bridge, .banks = 1, .bank = { { MACHINE_RAM, 0x100000 } },
+    };
+    struct model_options options = machine->options;
     struct local_guest *other;
     struct model *model;
     char error[MODEL_ERROR_MAX];
-    struct local_config config;
 
-    (void)state;
-    machine_start(&machine, &(struct machine_options){ 0 });
-    config = (struct local_config){
-        .domain = 8, .bridge = machine.bridge, .banks = 1, .bank = { { MACHINE_RAM, 0x100000 } },
-    };
     assert_int_equal(local_guest_create(&other, &config), 0);
-    options = machine.options;
     options.domain = 8;
     assert_int_equal(model_create(&model, &options, error), -EBUSY);
     assert_non_null(strstr(error, "in use by another device model"));
     local_guest_destroy(other);
-    machine_finish(&machine);
 }
 
 static void test_no_such_domain(void **state)
@@ -243,160 +182,122 @@ static void test_no_such_domain(void **state)
 }
 
 /* No descriptor left at any moment of the start: an error each time, nothing left behind, and then it works. */
-static void test_no_descriptors(void **state)
+static void test_no_descriptors(struct machine *machine)
 {
-    struct machine machine;
     struct rlimit limit, few;
     unsigned int failures = 0;
+    struct driver driver;
 
-    (void)state;
-    machine_start(&machine, &(struct machine_options){ .disks = 3 });
-    machine_stop_model(&machine);
+    machine_stop_model(machine);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     few = limit;
     for (few.rlim_cur = 3; few.rlim_cur < 40; few.rlim_cur++) {
         char error[MODEL_ERROR_MAX];
 
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-        if (model_create(&machine.model, &machine.options, error) == 0) {
+        if (model_create(&machine->model, &machine->options, error) == 0) {
             break;
         }
         failures++;
-        assert_int_equal(local_guest_claims(machine.guest), 0);
-        machine.model = NULL;
+        assert_int_equal(local_guest_claims(machine->guest), 0);
+        machine->model = NULL;
     }
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_true(failures >= 4);
-    assert_non_null(machine.model);
-    {
-        struct driver driver;
-
-        driver_probe(&driver, &machine, 3);
-        driver_check_serves(&driver);
-    }
-    machine_finish(&machine);
+    assert_non_null(machine->model);
+    driver_probe(&driver, machine, 3);
+    driver_check_serves(&driver);
 }
 
 /* Descriptors run out while it serves: it needs none. */
-static void test_no_descriptors_while_serving(void **state)
+static void test_no_descriptors_while_serving(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
     struct rlimit limit, none;
 
-    (void)state;
-    start(&machine, &driver);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     none = limit;
     none.rlim_cur = 0;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     for (unsigned int i = 0; i < 20; i++) {
-        driver_check_serves(&driver);
-        driver_start(&driver, DRIVER_FEATURES);
+        driver_check_serves(driver);
+        driver_start(driver, DRIVER_FEATURES);
     }
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    machine_finish(&machine);
 }
 
-static void test_guest_memory_cannot_be_mapped(void **state)
+static void test_guest_memory_cannot_be_mapped(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     /* The rings. */
-    driver_reset(&driver);
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    driver_setup_queue(&driver);
-    local_guest_refuse_memory(machine.guest, true);
-    driver_enable_queue(&driver);
-    assert_true(driver_status(&driver) & VIRTIO_CONFIG_S_NEEDS_RESET);
-    local_guest_refuse_memory(machine.guest, false);
-    driver_check_serves(&driver);
+    driver_prepare_queue(driver);
+    local_guest_refuse_memory(machine->guest, true);
+    driver_enable_queue(driver);
+    assert_true(driver_status(driver) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    local_guest_refuse_memory(machine->guest, false);
+    driver_check_serves(driver);
     /* Buffers. */
-    local_guest_refuse_memory(machine.guest, true);
-    blk_begin_read(&driver);
-    assert_int_equal(driver_wait(&driver).len, 0);
-    local_guest_refuse_memory(machine.guest, false);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    local_guest_refuse_memory(machine->guest, true);
+    blk_begin_read(driver);
+    assert_int_equal(driver_wait(driver).len, 0);
+    local_guest_refuse_memory(machine->guest, false);
+    driver_check_serves(driver);
 }
 
-static void test_event_channel_breaks(void **state)
+static void test_event_channel_breaks(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     faults_hold();
-    blk_begin_read(&driver);
-    local_guest_break(machine.guest, -EIO);
-    machine_settle(&machine);
-    assert_int_equal(model_state(machine.model), MODEL_STOPPING);
+    blk_begin_read(driver);
+    local_guest_break(machine->guest, -EIO);
+    machine_settle(machine);
+    assert_int_equal(model_state(machine->model), MODEL_STOPPING);
     faults_release();
-    model_run(machine.model);
-    assert_int_equal(model_failure(machine.model), -EIO);
-    assert_false(model_guest_gone(machine.model));
-    assert_int_equal(model_destroy(machine.model), -EIO);
-    machine.model = NULL;
-    machine_finish(&machine);
+    model_run(machine->model);
+    assert_int_equal(model_failure(machine->model), -EIO);
+    assert_false(model_guest_gone(machine->model));
+    machine_destroy_model(machine, -EIO);
 }
 
 /* A signal descriptor that is readable and gives nothing: it ends the model, and no turn is endless. */
-static void test_signal_descriptor_gives_nothing(void **state)
+static void test_signal_descriptor_gives_nothing(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
     const int nothing = open("/dev/null", O_RDONLY);
 
-    (void)state;
-    start(&machine, &driver);
-    model_stop_when(machine.model, nothing);
-    machine_settle(&machine);
-    assert_int_equal(model_state(machine.model), MODEL_ENDED);
-    assert_int_equal(model_destroy(machine.model), 0);
-    machine.model = NULL;
-    machine_finish(&machine);
+    model_stop_when(machine->model, nothing);
+    machine_settle(machine);
+    assert_int_equal(model_state(machine->model), MODEL_ENDED);
+    machine_destroy_model(machine, 0);
     assert_int_equal(close(nothing), 0);
 }
 
-static void test_signal_descriptor_is_closed(void **state)
+static void test_signal_descriptor_is_closed(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
-    model_stop_when(machine.model, 9999);
-    machine_settle(&machine);
-    assert_int_equal(model_state(machine.model), MODEL_ENDED);
-    assert_int_equal(model_failure(machine.model), -EBADF);
-    assert_int_equal(model_destroy(machine.model), -EBADF);
-    machine.model = NULL;
-    machine_finish(&machine);
+    model_stop_when(machine->model, 9999);
+    machine_settle(machine);
+    assert_int_equal(model_state(machine->model), MODEL_ENDED);
+    assert_int_equal(model_failure(machine->model), -EBADF);
+    machine_destroy_model(machine, -EBADF);
 }
 
-static void test_guest_destroyed_in_mid_io(void **state)
+static void test_guest_destroyed_in_mid_io(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     faults_hold();
     for (unsigned int i = 0; i < 5; i++) {
-        blk_begin_read(&driver);
+        blk_begin_read(driver);
     }
-    local_guest_die(machine.guest);
-    machine_settle(&machine);
+    local_guest_die(machine->guest);
+    machine_settle(machine);
     faults_release();
-    model_run(machine.model);
-    assert_true(model_guest_gone(machine.model));
-    assert_int_equal(model_destroy(machine.model), 0);
-    machine.model = NULL;
-    machine_finish(&machine);
+    model_run(machine->model);
+    assert_true(model_guest_gone(machine->model));
+    machine_destroy_model(machine, 0);
 }
 
 /* Taken apart without being stopped, with requests in flight: everything ends before the memory goes. */
@@ -407,60 +308,54 @@ static void test_destroyed_in_mid_io(void **state)
 
     (void)state;
     for (unsigned int round = 0; round < 10; round++) {
-        start(&machine, &driver);
+        driver_begin(&driver, &machine, &(struct machine_options){ 0 });
         for (unsigned int i = 0; i < 5; i++) {
             blk_begin_read(&driver);
         }
-        assert_int_equal(model_destroy(machine.model), 0);
-        machine.model = NULL;
+        machine_destroy_model(&machine, 0);
         machine_finish(&machine);
     }
 }
 
 /* The end, and a new device model for the same guest, whose driver starts over. */
-static void test_restart(void **state)
+static void test_restart(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int round = 0; round < 5; round++) {
-        blk_begin_read(&driver);
-        assert_int_equal(model_destroy(machine.model), 0);
-        machine.model = NULL;
-        assert_int_equal(machine_config_read(&machine, 1, PCI_VENDOR_ID, 4), UINT32_MAX);
-        machine_start_model(&machine);
-        driver_probe(&driver, &machine, 1);
-        driver_start(&driver, DRIVER_FEATURES);
-        driver_check_serves(&driver);
+        blk_begin_read(driver);
+        machine_destroy_model(machine, 0);
+        assert_int_equal(config_read(driver, PCI_VENDOR_ID, 4), UINT32_MAX);
+        machine_start_model(machine);
+        driver_probe(driver, machine, 1);
+        driver_start(driver, DRIVER_FEATURES);
+        driver_check_serves(driver);
     }
-    machine_finish(&machine);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_input_output_error),
-        cmocka_unit_test(test_no_space),
-        cmocka_unit_test(test_allocation_not_supported),
-        cmocka_unit_test(test_interrupted),
-        cmocka_unit_test(test_short_read),
-        cmocka_unit_test(test_short_write),
-        cmocka_unit_test(test_file_shrinks),
-        cmocka_unit_test(test_disk_that_cannot_be),
-        cmocka_unit_test(test_second_device_model),
-        cmocka_unit_test(test_disk_of_another_device_model),
+        driver_test(test_input_output_error),
+        driver_test(test_no_space),
+        driver_test(test_allocation_not_supported),
+        driver_test(test_interrupted),
+        driver_test(test_short_read),
+        driver_test(test_short_write),
+        driver_test(test_file_shrinks),
+        machine_test(test_disk_that_cannot_be),
+        driver_test(test_second_device_model),
+        machine_test(test_disk_of_another_device_model),
         cmocka_unit_test(test_no_such_domain),
-        cmocka_unit_test(test_no_descriptors),
-        cmocka_unit_test(test_no_descriptors_while_serving),
-        cmocka_unit_test(test_guest_memory_cannot_be_mapped),
-        cmocka_unit_test(test_event_channel_breaks),
-        cmocka_unit_test(test_signal_descriptor_gives_nothing),
-        cmocka_unit_test(test_signal_descriptor_is_closed),
-        cmocka_unit_test(test_guest_destroyed_in_mid_io),
+        machine_test(test_no_descriptors, .disks = 3),
+        driver_test(test_no_descriptors_while_serving),
+        driver_test(test_guest_memory_cannot_be_mapped),
+        driver_test(test_event_channel_breaks),
+        driver_test(test_signal_descriptor_gives_nothing),
+        driver_test(test_signal_descriptor_is_closed),
+        driver_test(test_guest_destroyed_in_mid_io),
         cmocka_unit_test(test_destroyed_in_mid_io),
-        cmocka_unit_test(test_restart),
+        driver_test(test_restart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

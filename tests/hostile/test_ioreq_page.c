@@ -10,13 +10,6 @@
 
 #include "driver.h"
 
-static void start(struct machine *machine, struct driver *driver)
-{
-    machine_start(machine, &(struct machine_options){ .disks = 2 });
-    driver_probe(driver, machine, 1);
-    driver_start(driver, DRIVER_FEATURES);
-}
-
 /* A good request, to be spoilt: a read or write of the command register. */
 static struct ioreq good_request(const struct machine *machine, bool write)
 {
@@ -44,7 +37,7 @@ static void check_malformed(struct driver *driver, struct ioreq spoilt, enum pla
 {
     struct machine *machine = driver->machine;
     const uint64_t before = counted(machine, fault);
-    const uint64_t command = machine_config_read(machine, 1, PCI_COMMAND, 2);
+    const uint64_t command = config_read(driver, PCI_COMMAND, 2);
 
     for (unsigned int write = 0; write < 2; write++) {
         struct ioreq slot = spoilt;
@@ -54,114 +47,79 @@ static void check_malformed(struct driver *driver, struct ioreq spoilt, enum pla
         if (!write) {
             assert_int_equal(slot.data, platform_request_ones(spoilt.size));
         }
-        assert_int_equal(machine_config_read(machine, 1, PCI_COMMAND, 2), command);
+        assert_int_equal(config_read(driver, PCI_COMMAND, 2), command);
     }
     assert_int_equal(counted(machine, fault), before + 2);
     driver_check_serves(driver);
 }
 
-static void test_type_unknown(void **state)
+static void test_type_unknown(struct driver *driver)
 {
     const uint8_t types[] = {
         IOREQ_TYPE_PIO, 3, IOREQ_TYPE_TIMEOFFSET, IOREQ_TYPE_INVALIDATE, 255,
     };
-    struct machine machine;
-    struct driver driver;
+    struct ioreq slot = good_request(driver->machine, false);
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < sizeof(types); i++) {
-        struct ioreq slot = good_request(&machine, false);
-
         slot.type = types[i];
-        check_malformed(&driver, slot, PLATFORM_REQUEST_TYPE);
+        check_malformed(driver, slot, PLATFORM_REQUEST_TYPE);
     }
-    machine_finish(&machine);
 }
 
-static void test_size_not_an_access_size(void **state)
+static void test_size_not_an_access_size(struct driver *driver)
 {
     const uint32_t sizes[] = { 0, 3, 5, 6, 7, 9, 16, 64, 0x80000000, UINT32_MAX };
-    struct machine machine;
-    struct driver driver;
+    struct ioreq slot = good_request(driver->machine, false);
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        struct ioreq slot = good_request(&machine, false);
-
         slot.size = sizes[i];
-        check_malformed(&driver, slot, PLATFORM_REQUEST_SIZE);
+        check_malformed(driver, slot, PLATFORM_REQUEST_SIZE);
     }
-    machine_finish(&machine);
 }
 
-static void test_count_not_one(void **state)
+static void test_count_not_one(struct driver *driver)
 {
     const uint32_t counts[] = { 0, 2, 0x10000, UINT32_MAX };
-    struct machine machine;
-    struct driver driver;
+    struct ioreq slot = good_request(driver->machine, false);
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-        struct ioreq slot = good_request(&machine, false);
-
         slot.count = counts[i];
-        check_malformed(&driver, slot, PLATFORM_REQUEST_COUNT);
+        check_malformed(driver, slot, PLATFORM_REQUEST_COUNT);
     }
-    machine_finish(&machine);
 }
 
-static void test_data_is_pointer(void **state)
+static void test_data_is_pointer(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct ioreq slot;
+    struct ioreq slot = good_request(driver->machine, false);
 
-    (void)state;
-    start(&machine, &driver);
-    slot = good_request(&machine, false);
     slot.data_is_ptr = 1;
     slot.data = MACHINE_RAM;
-    check_malformed(&driver, slot, PLATFORM_REQUEST_POINTER);
-    machine_finish(&machine);
+    check_malformed(driver, slot, PLATFORM_REQUEST_POINTER);
 }
 
-static void test_runs_backwards(void **state)
+static void test_runs_backwards(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct ioreq slot;
+    struct ioreq slot = good_request(driver->machine, false);
 
-    (void)state;
-    start(&machine, &driver);
-    slot = good_request(&machine, false);
     slot.df = 1;
-    check_malformed(&driver, slot, PLATFORM_REQUEST_DIRECTION);
-    machine_finish(&machine);
+    check_malformed(driver, slot, PLATFORM_REQUEST_DIRECTION);
 }
 
-static void test_address_wraps(void **state)
+static void test_address_wraps(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct ioreq slot;
+    struct ioreq slot = good_request(driver->machine, false);
 
-    (void)state;
-    start(&machine, &driver);
-    slot = good_request(&machine, false);
     slot.addr = UINT64_MAX;
-    check_malformed(&driver, slot, PLATFORM_REQUEST_ADDRESS);
+    check_malformed(driver, slot, PLATFORM_REQUEST_ADDRESS);
     slot.addr = UINT64_MAX - 2;
     slot.size = 4;
-    check_malformed(&driver, slot, PLATFORM_REQUEST_ADDRESS);
-    machine_finish(&machine);
+    check_malformed(driver, slot, PLATFORM_REQUEST_ADDRESS);
 }
 
-/* A request for configuration space as Xen makes it: segment << 48 | bus << 40 | device << 35 | function << 32 | offset. */
-static void test_config_space(void **state)
+/* A request for configuration space as Xen makes it: segment at bit 48, bus 40, device 35, function 32, offset 0. */
+static void test_config_space(struct driver *driver)
 {
+    struct machine *const machine = driver->machine;
     const uint64_t command = 1ull << 35 | PCI_COMMAND;
     const struct {
         uint64_t address;
@@ -178,63 +136,51 @@ static void test_config_space(void **state)
         { 1ull << 35 | 0xffffffff, 1 },
         { UINT64_MAX, 8 },
     };
-    struct machine machine;
-    struct driver driver;
-    struct ioreq slot;
+    struct ioreq slot = good_request(machine, false);
 
-    (void)state;
-    start(&machine, &driver);
-    slot = good_request(&machine, false);
     slot.type = IOREQ_TYPE_PCI_CONFIG;
     for (unsigned int i = 0; i < sizeof(spoilt) / sizeof(spoilt[0]); i++) {
         slot.addr = spoilt[i].address;
         slot.size = spoilt[i].size;
-        check_malformed(&driver, slot, PLATFORM_REQUEST_ADDRESS);
+        check_malformed(driver, slot, PLATFORM_REQUEST_ADDRESS);
     }
     slot.addr = command;
     slot.size = 2;
     slot.state = STATE_IOREQ_READY;
-    local_guest_inject(machine.guest, 0, &slot);
-    assert_int_equal(slot.data, machine_config_read(&machine, 1, PCI_COMMAND, 2));
+    local_guest_inject(machine->guest, 0, &slot);
+    assert_int_equal(slot.data, config_read(driver, PCI_COMMAND, 2));
     slot.addr = 1ull << 40 | 0x1full << 35 | 7ull << 32 | 0xff8; /* the last doubleword of the window: nobody there */
     slot.size = 8;
     slot.state = STATE_IOREQ_READY;
-    local_guest_inject(machine.guest, 0, &slot);
+    local_guest_inject(machine->guest, 0, &slot);
     assert_int_equal(slot.data, UINT64_MAX);
-    assert_int_equal(counted(&machine, PLATFORM_REQUEST_ADDRESS), 2 * sizeof(spoilt) / sizeof(spoilt[0]));
-    machine_finish(&machine);
+    assert_int_equal(counted(machine, PLATFORM_REQUEST_ADDRESS), 2 * sizeof(spoilt) / sizeof(spoilt[0]));
 }
 
-static void test_address_outside_every_range(void **state)
+static void test_address_outside_every_range(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    const uint64_t *ram;
+    struct machine *const machine = driver->machine;
+    const uint64_t *const ram = machine_memory(machine, MACHINE_RAM, 8);
 
-    (void)state;
-    start(&machine, &driver);
-    local_guest_counters(machine.guest)->requests.requests[PLATFORM_REQUEST_GOOD] = 0;
-    ram = machine_memory(&machine, MACHINE_RAM, 8);
     for (unsigned int i = 0; i < 6; i++) {
         const uint64_t addresses[] = {
-            0, MACHINE_RAM, machine.bridge.ecam.base - 8, machine.bridge.ecam.base + machine.bridge.ecam.size,
-            machine.bridge.memory.base, UINT64_MAX - 7,
+            0, MACHINE_RAM, machine->bridge.ecam.base - 8, machine->bridge.ecam.base + machine->bridge.ecam.size,
+            machine->bridge.memory.base, UINT64_MAX - 7,
         };
-        struct ioreq slot = good_request(&machine, false);
+        struct ioreq slot = good_request(machine, false);
         const uint64_t kept = *ram;
 
         slot.addr = addresses[i];
         slot.size = 8;
-        local_guest_inject(machine.guest, 0, &slot);
+        local_guest_inject(machine->guest, 0, &slot);
         assert_int_equal(slot.data, UINT64_MAX);
         slot.dir = IOREQ_WRITE;
         slot.state = STATE_IOREQ_READY;
         slot.data = 0x1111;
-        local_guest_inject(machine.guest, 0, &slot);
+        local_guest_inject(machine->guest, 0, &slot);
         assert_int_equal(*ram, kept);
-        driver_check_serves(&driver);
+        driver_check_serves(driver);
     }
-    machine_finish(&machine);
 }
 
 static void inject_everywhere(struct driver *driver, uint64_t address, uint32_t size)
@@ -252,128 +198,98 @@ static void inject_everywhere(struct driver *driver, uint64_t address, uint32_t 
     driver_check_serves(driver);
 }
 
-static void test_straddles_ecam_end(void **state)
+static void test_straddles_ecam_end(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    uint64_t end;
+    struct machine *const machine = driver->machine;
+    const uint64_t end = machine->bridge.ecam.base + machine->bridge.ecam.size;
 
-    (void)state;
-    start(&machine, &driver);
-    end = machine.bridge.ecam.base + machine.bridge.ecam.size;
-    inject_everywhere(&driver, end - 4, 8);
-    inject_everywhere(&driver, end - 1, 2);
-    inject_everywhere(&driver, machine.bridge.ecam.base - 1, 2);
-    machine_finish(&machine);
+    inject_everywhere(driver, end - 4, 8);
+    inject_everywhere(driver, end - 1, 2);
+    inject_everywhere(driver, machine->bridge.ecam.base - 1, 2);
 }
 
-static void test_straddles_two_functions(void **state)
+static void test_straddles_two_functions(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
-    inject_everywhere(&driver, machine.bridge.ecam.base + 0x8ffc, 8);
-    inject_everywhere(&driver, machine.bridge.ecam.base + 0x7fff, 2);
-    machine_finish(&machine);
+    inject_everywhere(driver, machine->bridge.ecam.base + 0x8ffc, 8);
+    inject_everywhere(driver, machine->bridge.ecam.base + 0x7fff, 2);
 }
 
-static void test_straddles_two_bars(void **state)
+static void test_straddles_two_bars(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
-    machine_config_write(&machine, 2, PCI_BASE_ADDRESS_0, 8, driver.bar + DRIVER_BAR_SIZE);
-    machine_config_write(&machine, 2, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
-    assert_true(local_guest_claimed(machine.guest, driver.bar + DRIVER_BAR_SIZE));
-    inject_everywhere(&driver, driver.bar + DRIVER_BAR_SIZE - 4, 8);
-    inject_everywhere(&driver, driver.bar - 4, 8);
-    machine_finish(&machine);
+    machine_config_write(machine, 2, PCI_BASE_ADDRESS_0, 8, driver->bar + DRIVER_BAR_SIZE);
+    machine_config_write(machine, 2, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    assert_true(local_guest_claimed(machine->guest, driver->bar + DRIVER_BAR_SIZE));
+    inject_everywhere(driver, driver->bar + DRIVER_BAR_SIZE - 4, 8);
+    inject_everywhere(driver, driver->bar - 4, 8);
 }
 
 /* States in which a slot holds no request of ours, or one that an earlier device model left half done. */
-static void test_state_is_not_ready(void **state)
+static void test_state_is_not_ready(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
     struct ioreq *posted;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int value = 0; value < 16; value++) {
-        struct ioreq slot = good_request(&machine, false);
+        struct ioreq slot = good_request(machine, false);
         const bool answered = value == STATE_IOREQ_READY || value == STATE_IOREQ_INPROCESS;
 
         slot.state = value & 0xf;
         slot.data = 0x5555;
-        posted = local_guest_post(machine.guest, 1, &slot);
-        machine_settle(&machine);
+        posted = local_guest_post(machine->guest, 1, &slot);
+        machine_settle(machine);
         assert_int_equal(platform_request_state(posted), answered ? STATE_IORESP_READY : value);
-        assert_int_equal(posted->data, answered ? machine_config_read(&machine, 1, PCI_COMMAND, 2) : 0x5555);
+        assert_int_equal(posted->data, answered ? config_read(driver, PCI_COMMAND, 2) : 0x5555);
         posted->state = STATE_IOREQ_NONE;
-        driver_check_serves(&driver);
+        driver_check_serves(driver);
     }
-    machine_finish(&machine);
 }
 
-static void test_spurious_events(void **state)
+static void test_spurious_events(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 100; i++) {
-        const uint64_t answers = local_guest_counters(machine.guest)->answers;
+        const uint64_t answers = local_guest_counters(machine->guest)->answers;
 
-        local_guest_event(machine.guest);
-        machine_turn(&machine);
-        assert_int_equal(local_guest_counters(machine.guest)->answers, answers);
+        local_guest_event(machine->guest);
+        machine_turn(machine);
+        assert_int_equal(local_guest_counters(machine->guest)->answers, answers);
     }
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_check_serves(driver);
 }
 
 /* All vCPUs at once. */
-static void test_every_vcpu_waits(void **state)
+static void test_every_vcpu_waits(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
     struct ioreq *posted[LOCAL_VCPUS];
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int vcpu = 0; vcpu < LOCAL_VCPUS; vcpu++) {
-        const struct ioreq slot = good_request(&machine, false);
+        const struct ioreq slot = good_request(machine, false);
 
-        posted[vcpu] = local_guest_post(machine.guest, vcpu, &slot);
+        posted[vcpu] = local_guest_post(machine->guest, vcpu, &slot);
     }
-    machine_settle(&machine);
+    machine_settle(machine);
     for (unsigned int vcpu = 0; vcpu < LOCAL_VCPUS; vcpu++) {
         assert_int_equal(platform_request_state(posted[vcpu]), STATE_IORESP_READY);
         posted[vcpu]->state = STATE_IOREQ_NONE;
     }
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_check_serves(driver);
 }
 
-static void test_vp_eport_bogus(void **state)
+static void test_vp_eport_bogus(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct ioreq slot;
+    struct machine *const machine = driver->machine;
+    struct ioreq slot = good_request(machine, false);
 
-    (void)state;
-    start(&machine, &driver);
-    slot = good_request(&machine, false);
     slot.vp_eport = UINT32_MAX;
-    local_guest_inject(machine.guest, 0, &slot);
-    assert_int_equal(slot.data, machine_config_read(&machine, 1, PCI_COMMAND, 2));
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    local_guest_inject(machine->guest, 0, &slot);
+    assert_int_equal(slot.data, config_read(driver, PCI_COMMAND, 2));
+    driver_check_serves(driver);
 }
 
 struct scribbler {
@@ -436,47 +352,42 @@ static void test_slot_changes_under_us(void **state)
 }
 
 /* A request that is written as a read and turned round: the direction is the copy's. */
-static void test_direction_flips(void **state)
+static void test_direction_flips(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
     struct ioreq slot, *posted;
-    uint64_t command;
+    const uint64_t command = config_read(driver, PCI_COMMAND, 2);
 
-    (void)state;
-    start(&machine, &driver);
-    command = machine_config_read(&machine, 1, PCI_COMMAND, 2);
-    slot = good_request(&machine, true);
-    posted = local_guest_post(machine.guest, 1, &slot);
+    slot = good_request(machine, true);
+    posted = local_guest_post(machine->guest, 1, &slot);
     posted->dir = IOREQ_READ;
-    machine_settle(&machine);
+    machine_settle(machine);
     assert_int_equal(posted->data, command);
-    assert_int_equal(machine_config_read(&machine, 1, PCI_COMMAND, 2), command);
+    assert_int_equal(config_read(driver, PCI_COMMAND, 2), command);
     posted->state = STATE_IOREQ_NONE;
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_check_serves(driver);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_type_unknown),
-        cmocka_unit_test(test_size_not_an_access_size),
-        cmocka_unit_test(test_count_not_one),
-        cmocka_unit_test(test_data_is_pointer),
-        cmocka_unit_test(test_runs_backwards),
-        cmocka_unit_test(test_address_wraps),
-        cmocka_unit_test(test_config_space),
-        cmocka_unit_test(test_address_outside_every_range),
-        cmocka_unit_test(test_straddles_ecam_end),
-        cmocka_unit_test(test_straddles_two_functions),
-        cmocka_unit_test(test_straddles_two_bars),
-        cmocka_unit_test(test_state_is_not_ready),
-        cmocka_unit_test(test_spurious_events),
-        cmocka_unit_test(test_every_vcpu_waits),
-        cmocka_unit_test(test_vp_eport_bogus),
+        driver_test(test_type_unknown, .disks = 2),
+        driver_test(test_size_not_an_access_size, .disks = 2),
+        driver_test(test_count_not_one, .disks = 2),
+        driver_test(test_data_is_pointer, .disks = 2),
+        driver_test(test_runs_backwards, .disks = 2),
+        driver_test(test_address_wraps, .disks = 2),
+        driver_test(test_config_space, .disks = 2),
+        driver_test(test_address_outside_every_range, .disks = 2),
+        driver_test(test_straddles_ecam_end, .disks = 2),
+        driver_test(test_straddles_two_functions, .disks = 2),
+        driver_test(test_straddles_two_bars, .disks = 2),
+        driver_test(test_state_is_not_ready, .disks = 2),
+        driver_test(test_spurious_events, .disks = 2),
+        driver_test(test_every_vcpu_waits, .disks = 2),
+        driver_test(test_vp_eport_bogus, .disks = 2),
         cmocka_unit_test(test_slot_changes_under_us),
-        cmocka_unit_test(test_direction_flips),
+        driver_test(test_direction_flips, .disks = 2),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,19 +10,10 @@
 
 #include "driver.h"
 
-static void start(struct machine *machine, struct driver *driver)
-{
-    machine_start(machine, &(struct machine_options){ 0 });
-    driver_probe(driver, machine, 1);
-    driver_start(driver, DRIVER_FEATURES);
-}
-
 /* Descriptors 0.. hold a good read, to be spoilt; nothing is published. */
 static void good_read(struct driver *driver, struct buffer buffers[3])
 {
-    buffers[0] = (struct buffer){ blk_header(driver, 0, VIRTIO_BLK_T_IN, 0), 16, false };
-    buffers[1] = (struct buffer){ driver_data_address(driver), 512, true };
-    buffers[2] = (struct buffer){ blk_status_address(driver, 0), 1, true };
+    blk_buffers(driver, buffers, 0, VIRTIO_BLK_T_IN, 0, 512);
 }
 
 static uint16_t add_good_read(struct driver *driver)
@@ -31,6 +22,20 @@ static uint16_t add_good_read(struct driver *driver)
 
     good_read(driver, buffers);
     return ring_add(driver, buffers, 3);
+}
+
+static uint16_t add_good_indirect(struct driver *driver)
+{
+    struct buffer buffers[3];
+
+    good_read(driver, buffers);
+    return ring_add_indirect(driver, buffers, 3);
+}
+
+static void expect_served(struct driver *driver, uint16_t head)
+{
+    assert_int_equal(driver_run(driver, head), 513);
+    assert_int_equal(*blk_status(driver, 0), VIRTIO_BLK_S_OK);
 }
 
 static void expect_given_back(struct driver *driver, uint16_t head)
@@ -60,285 +65,206 @@ static void expect_needs_reset(struct driver *driver)
     driver_check_serves(driver);
 }
 
-static void test_available_index_jumps(void **state)
+static void test_available_index_jumps(struct driver *driver)
 {
     const uint16_t jumps[] = { DRIVER_QUEUE_SIZE + 1, 0x100, 0x7fff, 0x8000, 0xff00, 0xffff };
-    struct machine machine;
-    struct driver driver;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
-        driver_check_serves(&driver);
-        ring_available(&driver)->idx = (uint16_t)(driver.available + jumps[i]); /* the last: backwards */
-        expect_needs_reset(&driver);
+        driver_check_serves(driver);
+        ring_available(driver)->idx = (uint16_t)(driver->available + jumps[i]); /* the last: backwards */
+        expect_needs_reset(driver);
     }
-    machine_finish(&machine);
 }
 
-static void test_ring_entry_beyond_queue(void **state)
+static void test_ring_entry_beyond_queue(struct driver *driver)
 {
     const uint16_t entries[] = { DRIVER_QUEUE_SIZE, DRIVER_QUEUE_SIZE + 1, 0x8000, 0xffff };
-    struct machine machine;
-    struct driver driver;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 4; i++) {
-        ring_publish(&driver, entries[i]);
-        expect_needs_reset(&driver);
+        ring_publish(driver, entries[i]);
+        expect_needs_reset(driver);
     }
-    machine_finish(&machine);
 }
 
-static void test_head_already_in_flight(void **state)
+static void test_head_already_in_flight(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    uint16_t head;
+    const uint16_t head = add_good_read(driver);
 
-    (void)state;
-    start(&machine, &driver);
-    head = add_good_read(&driver);
-    ring_publish(&driver, head);
-    ring_publish(&driver, head);
-    driver_kick(&driver);
-    machine_settle(&machine);
-    assert_true(driver_status(&driver) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    ring_publish(driver, head);
+    ring_publish(driver, head);
+    driver_kick(driver);
+    machine_settle(driver->machine);
+    assert_true(driver_status(driver) & VIRTIO_CONFIG_S_NEEDS_RESET);
     /* The one that was in flight has ended as if nothing were. */
-    assert_int_equal(ring_used(&driver)->idx, 1);
-    assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    assert_int_equal(ring_used(driver)->idx, 1);
+    assert_int_equal(*blk_status(driver, 0), VIRTIO_BLK_S_OK);
+    driver_check_serves(driver);
 }
 
-static void test_next_beyond_queue(void **state)
+static void test_next_beyond_queue(struct driver *driver)
 {
     const uint16_t nexts[] = { DRIVER_QUEUE_SIZE, 0x1000, 0xffff };
-    struct machine machine;
-    struct driver driver;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int link = 0; link < 2; link++) {
         for (unsigned int i = 0; i < 3; i++) {
-            const uint16_t head = add_good_read(&driver);
+            const uint16_t head = add_good_read(driver);
 
-            ring_descriptor(&driver, (head + link) % DRIVER_QUEUE_SIZE)->next = nexts[i];
-            expect_given_back(&driver, head);
+            ring_descriptor(driver, (head + link) % DRIVER_QUEUE_SIZE)->next = nexts[i];
+            expect_given_back(driver, head);
         }
     }
-    machine_finish(&machine);
 }
 
-static void test_loop_to_itself(void **state)
+static void test_loop_to_itself(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int link = 0; link < 2; link++) {
-        const uint16_t head = add_good_read(&driver);
+        const uint16_t head = add_good_read(driver);
         const uint16_t at = (uint16_t)((head + link) % DRIVER_QUEUE_SIZE);
 
-        ring_descriptor(&driver, at)->next = at;
-        expect_given_back(&driver, head);
+        ring_descriptor(driver, at)->next = at;
+        expect_given_back(driver, head);
     }
-    machine_finish(&machine);
 }
 
-static void test_loop_of_two(void **state)
+static void test_loop_of_two(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    uint16_t head;
+    const uint16_t head = add_good_read(driver);
 
-    (void)state;
-    start(&machine, &driver);
-    head = add_good_read(&driver);
-    ring_descriptor(&driver, head)->flags |= VRING_DESC_F_WRITE;
-    ring_descriptor(&driver, (head + 1u) % DRIVER_QUEUE_SIZE)->next = head;
-    expect_given_back(&driver, head);
-    machine_finish(&machine);
+    ring_descriptor(driver, head)->flags |= VRING_DESC_F_WRITE;
+    ring_descriptor(driver, (head + 1u) % DRIVER_QUEUE_SIZE)->next = head;
+    expect_given_back(driver, head);
 }
 
-static void test_loop_through_the_whole_table(void **state)
+static void test_loop_through_the_whole_table(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (uint16_t i = 0; i < DRIVER_QUEUE_SIZE; i++) {
-        *ring_descriptor(&driver, i) = (struct vring_desc){
-            .addr = driver_data_address(&driver), .len = 16, .flags = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE,
+        *ring_descriptor(driver, i) = (struct vring_desc){
+            .addr = driver_data_address(driver), .len = 16, .flags = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE,
             .next = (uint16_t)((i + 1u) % DRIVER_QUEUE_SIZE),
         };
     }
-    *blk_status(&driver, 0) = 0xaa;
-    expect_given_back(&driver, 0);
+    *blk_status(driver, 0) = 0xaa;
+    expect_given_back(driver, 0);
     /* Empty descriptors count as well. */
     for (uint16_t i = 0; i < DRIVER_QUEUE_SIZE; i++) {
-        ring_descriptor(&driver, i)->len = 0;
-        ring_descriptor(&driver, i)->flags = VRING_DESC_F_NEXT;
-        ring_descriptor(&driver, i)->next = (uint16_t)((i + 1u) % DRIVER_QUEUE_SIZE);
+        ring_descriptor(driver, i)->len = 0;
+        ring_descriptor(driver, i)->flags = VRING_DESC_F_NEXT;
+        ring_descriptor(driver, i)->next = (uint16_t)((i + 1u) % DRIVER_QUEUE_SIZE);
     }
-    *blk_status(&driver, 0) = 0xaa;
-    expect_given_back(&driver, 0);
-    machine_finish(&machine);
+    *blk_status(driver, 0) = 0xaa;
+    expect_given_back(driver, 0);
 }
 
 /* As many descriptors as the queue has entries are allowed, one more is not: counted over both tables. */
-static void test_chain_longer_than_queue(void **state)
+static void test_chain_longer_than_queue(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
     struct buffer buffers[DRIVER_QUEUE_SIZE + 1];
     uint16_t head;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < DRIVER_QUEUE_SIZE + 1; i++) {
-        buffers[i] = (struct buffer){ blk_header(&driver, 0, VIRTIO_BLK_T_FLUSH, 0), i ? 0 : 16, false };
+        buffers[i] = (struct buffer){ blk_header(driver, 0, VIRTIO_BLK_T_FLUSH, 0), i ? 0 : 16, false };
     }
-    head = ring_add_indirect(&driver, buffers, DRIVER_QUEUE_SIZE + 1);
-    expect_given_back(&driver, head);
+    head = ring_add_indirect(driver, buffers, DRIVER_QUEUE_SIZE + 1);
+    expect_given_back(driver, head);
 
     /* One direct descriptor before an indirect table that is as long as may be. */
-    buffers[0] = (struct buffer){ driver_data_address(&driver), 1, false };
-    *blk_status(&driver, 0) = 0xaa;
-    head = ring_add_indirect(&driver, buffers + 1, DRIVER_QUEUE_SIZE);
-    *ring_descriptor(&driver, driver.next_free) = (struct vring_desc){
-        .addr = driver_data_address(&driver), .len = 1, .flags = VRING_DESC_F_NEXT, .next = head,
+    buffers[0] = (struct buffer){ driver_data_address(driver), 1, false };
+    *blk_status(driver, 0) = 0xaa;
+    head = ring_add_indirect(driver, buffers + 1, DRIVER_QUEUE_SIZE);
+    *ring_descriptor(driver, driver->next_free) = (struct vring_desc){
+        .addr = driver_data_address(driver), .len = 1, .flags = VRING_DESC_F_NEXT, .next = head,
     };
-    head = driver.next_free;
-    driver.next_free = (uint16_t)((driver.next_free + 1u) % DRIVER_QUEUE_SIZE);
-    expect_given_back(&driver, head);
-    machine_finish(&machine);
+    head = driver->next_free;
+    driver->next_free = (uint16_t)((driver->next_free + 1u) % DRIVER_QUEUE_SIZE);
+    expect_given_back(driver, head);
 }
 
-static void test_address_is_no_ram(void **state)
+static void test_address_is_no_ram(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 9; i++) {
         const uint64_t addresses[] = {
             0,
             0x1000,
             MACHINE_RAM - 1,
-            MACHINE_RAM_END - 1,           /* one byte inside, the rest in the hole */
+            MACHINE_RAM_END - 1, /* one byte inside, the rest in the hole */
             MACHINE_RAM_END,
             MACHINE_RAM2 + MACHINE_BANK,
-            driver.bar,                    /* CVE-2021-3416: its own registers */
-            machine.bridge.ecam.base,
+            driver->bar,         /* CVE-2021-3416: its own registers */
+            driver->machine->bridge.ecam.base,
             UINT64_MAX - 255,
         };
         struct buffer buffers[3];
 
-        good_read(&driver, buffers);
+        good_read(driver, buffers);
         buffers[1].address = addresses[i];
-        expect_error(&driver, ring_add(&driver, buffers, 3));
+        expect_error(driver, ring_add(driver, buffers, 3));
         /* The header. */
-        good_read(&driver, buffers);
+        good_read(driver, buffers);
         buffers[0].address = addresses[i];
-        expect_error(&driver, ring_add(&driver, buffers, 3));
+        expect_error(driver, ring_add(driver, buffers, 3));
         /* The status: nothing to write an error to. */
-        good_read(&driver, buffers);
+        good_read(driver, buffers);
         buffers[2].address = addresses[i];
         buffers[2].length = 2;
-        expect_given_back(&driver, ring_add(&driver, buffers, 3));
+        expect_given_back(driver, ring_add(driver, buffers, 3));
     }
-    machine_finish(&machine);
 }
 
-static void test_length_zero(void **state)
+static void test_length_zero(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
     struct buffer buffers[6];
 
-    (void)state;
-    start(&machine, &driver);
-    good_read(&driver, buffers + 1);
+    good_read(driver, buffers + 1);
     buffers[0] = (struct buffer){ 0, 0, false };
     buffers[4] = (struct buffer){ UINT64_MAX, 0, true };
-    assert_int_equal(driver_run(&driver, ring_add(&driver, buffers, 5)), 513);
-    assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
+    expect_served(driver, ring_add(driver, buffers, 5));
     /* Nothing at all. */
-    *blk_status(&driver, 0) = 0xaa;
-    expect_given_back(&driver, ring_add(&driver, buffers, 1));
-    machine_finish(&machine);
+    *blk_status(driver, 0) = 0xaa;
+    expect_given_back(driver, ring_add(driver, buffers, 1));
 }
 
-static void test_length_huge(void **state)
+static void test_length_huge(struct driver *driver)
 {
     const uint32_t lengths[] = { UINT32_MAX - 17, 0x80000000, (uint32_t)MACHINE_BANK };
-    struct machine machine;
-    struct driver driver;
     struct buffer buffers[3];
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 3; i++) {
-        good_read(&driver, buffers);
+        good_read(driver, buffers);
         buffers[1].length = lengths[i];
-        expect_error(&driver, ring_add(&driver, buffers, 3));
+        expect_error(driver, ring_add(driver, buffers, 3));
     }
-    machine_finish(&machine);
 }
 
-static void test_sum_of_lengths_overflows(void **state)
+static void test_sum_of_lengths_overflows(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
     struct buffer buffers[3];
 
-    (void)state;
-    start(&machine, &driver);
-    good_read(&driver, buffers);
+    good_read(driver, buffers);
     buffers[1].length = UINT32_MAX;
-    expect_given_back(&driver, ring_add(&driver, buffers, 3));
-    good_read(&driver, buffers);
+    expect_given_back(driver, ring_add(driver, buffers, 3));
+    good_read(driver, buffers);
     buffers[0].length = 0x80000000;
     buffers[1].length = 0x80000000;
-    expect_given_back(&driver, ring_add(&driver, buffers, 3));
-    machine_finish(&machine);
+    expect_given_back(driver, ring_add(driver, buffers, 3));
 }
 
-static void test_write_before_read(void **state)
+static void test_write_before_read(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
     struct buffer buffers[3];
 
-    (void)state;
-    start(&machine, &driver);
-    good_read(&driver, buffers);
+    good_read(driver, buffers);
     buffers[0].write = true;
     buffers[1].write = false;
-    expect_given_back(&driver, ring_add(&driver, buffers, 3));
-    good_read(&driver, buffers);
+    expect_given_back(driver, ring_add(driver, buffers, 3));
+    good_read(driver, buffers);
     buffers[2].write = false;
-    expect_given_back(&driver, ring_add(&driver, buffers, 3));
-    machine_finish(&machine);
+    expect_given_back(driver, ring_add(driver, buffers, 3));
 }
 
-static void test_indirect_without_feature(void **state)
+static void test_indirect_without_feature(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct buffer buffers[3];
-
-    (void)state;
-    start(&machine, &driver);
-    driver_start(&driver, DRIVER_FEATURES & ~(1ull << VIRTIO_RING_F_INDIRECT_DESC));
-    good_read(&driver, buffers);
-    expect_given_back(&driver, ring_add_indirect(&driver, buffers, 3));
-    machine_finish(&machine);
+    driver_start(driver, DRIVER_FEATURES & ~(1ull << VIRTIO_RING_F_INDIRECT_DESC));
+    expect_given_back(driver, add_good_indirect(driver));
 }
 
 static struct vring_desc *indirect_table(struct driver *driver)
@@ -347,255 +273,152 @@ static struct vring_desc *indirect_table(struct driver *driver)
 }
 
 /* A table that refers to itself, and one that refers to a table that would be good. */
-static void test_indirect_nested(void **state)
+static void test_indirect_nested(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct buffer buffers[3];
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int at = 0; at < 3; at++) {
         for (unsigned int good = 0; good < 2; good++) {
-            struct vring_desc *const table = indirect_table(&driver);
-            uint16_t head;
+            const uint16_t head = add_good_indirect(driver);
+            struct vring_desc *const table = indirect_table(driver);
 
-            good_read(&driver, buffers);
-            head = ring_add_indirect(&driver, buffers, 3);
             memcpy(table + 16, table, 3 * sizeof(*table));
             table[at].flags = VRING_DESC_F_INDIRECT;
-            table[at].addr = driver.memory + DRIVER_INDIRECT + good * 16 * sizeof(*table);
+            table[at].addr = driver->memory + DRIVER_INDIRECT + good * 16 * sizeof(*table);
             table[at].len = 3 * sizeof(*table);
-            expect_given_back(&driver, head);
+            expect_given_back(driver, head);
         }
     }
-    machine_finish(&machine);
 }
 
-static void test_indirect_with_next(void **state)
+static void test_indirect_with_next(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct buffer buffers[3];
-    uint16_t head;
+    const uint16_t head = add_good_indirect(driver);
 
-    (void)state;
-    start(&machine, &driver);
-    good_read(&driver, buffers);
-    head = ring_add_indirect(&driver, buffers, 3);
-    ring_descriptor(&driver, head)->flags |= VRING_DESC_F_NEXT;
-    expect_given_back(&driver, head);
-    machine_finish(&machine);
+    ring_descriptor(driver, head)->flags |= VRING_DESC_F_NEXT;
+    expect_given_back(driver, head);
 }
 
 /* 2.7.5.3.2: the device ignores this flag. */
-static void test_indirect_with_write(void **state)
+static void test_indirect_with_write(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct buffer buffers[3];
-    uint16_t head;
+    const uint16_t head = add_good_indirect(driver);
 
-    (void)state;
-    start(&machine, &driver);
-    good_read(&driver, buffers);
-    head = ring_add_indirect(&driver, buffers, 3);
-    ring_descriptor(&driver, head)->flags |= VRING_DESC_F_WRITE;
-    assert_int_equal(driver_run(&driver, head), 513);
-    assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
-    machine_finish(&machine);
+    ring_descriptor(driver, head)->flags |= VRING_DESC_F_WRITE;
+    expect_served(driver, head);
 }
 
-static void test_indirect_table_length(void **state)
+static void test_indirect_table_length(struct driver *driver)
 {
     const uint32_t lengths[] = {
         0, 1, 15, 17, 47, 49, 16 * (DRIVER_QUEUE_SIZE + 1), 0x10000000, 0xfffffff0, UINT32_MAX,
+        32, /* the chain runs out of the table */
     };
-    struct machine machine;
-    struct driver driver;
-    struct buffer buffers[3];
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-        uint16_t head;
+        const uint16_t head = add_good_indirect(driver);
 
-        good_read(&driver, buffers);
-        head = ring_add_indirect(&driver, buffers, 3);
-        ring_descriptor(&driver, head)->len = lengths[i];
-        expect_given_back(&driver, head);
+        ring_descriptor(driver, head)->len = lengths[i];
+        expect_given_back(driver, head);
     }
-    /* Cut short: the chain runs out of the table. */
-    good_read(&driver, buffers);
-    buffers[0].length = 16;
-    {
-        const uint16_t head = ring_add_indirect(&driver, buffers, 3);
-
-        ring_descriptor(&driver, head)->len = 32;
-        expect_given_back(&driver, head);
-    }
-    machine_finish(&machine);
 }
 
-static void test_indirect_table_is_no_ram(void **state)
+static void test_indirect_table_is_no_ram(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct buffer buffers[3];
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 5; i++) {
-        const uint64_t addresses[] = { 0, MACHINE_RAM_END - 16, MACHINE_RAM_END, driver.bar, UINT64_MAX - 15 };
-        uint16_t head;
+        const uint64_t addresses[] = { 0, MACHINE_RAM_END - 16, MACHINE_RAM_END, driver->bar, UINT64_MAX - 15 };
+        const uint16_t head = add_good_indirect(driver);
 
-        good_read(&driver, buffers);
-        head = ring_add_indirect(&driver, buffers, 3);
-        ring_descriptor(&driver, head)->addr = addresses[i];
-        expect_given_back(&driver, head);
+        ring_descriptor(driver, head)->addr = addresses[i];
+        expect_given_back(driver, head);
     }
-    machine_finish(&machine);
 }
 
 /* Unaligned tables are legal, if odd. */
-static void test_indirect_table_unaligned(void **state)
+static void test_indirect_table_unaligned(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct buffer buffers[3];
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int shift = 1; shift < 16; shift += 3) {
-        uint16_t head;
-        char *table;
+        const uint16_t head = add_good_indirect(driver);
+        char *const table = (char *)indirect_table(driver);
 
-        good_read(&driver, buffers);
-        head = ring_add_indirect(&driver, buffers, 3);
-        table = (char *)indirect_table(&driver);
         memmove(table + shift, table, 48);
-        ring_descriptor(&driver, head)->addr += shift;
-        assert_int_equal(driver_run(&driver, head), 513);
-        assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
+        ring_descriptor(driver, head)->addr += shift;
+        expect_served(driver, head);
     }
-    machine_finish(&machine);
 }
 
-static void test_indirect_loop_inside(void **state)
+static void test_indirect_loop_inside(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct buffer buffers[3];
-
-    (void)state;
-    start(&machine, &driver);
     for (uint16_t at = 0; at < 3; at++) {
         for (uint16_t to = 0; to <= at; to++) {
-            uint16_t head;
+            const uint16_t head = add_good_indirect(driver);
 
-            good_read(&driver, buffers);
-            head = ring_add_indirect(&driver, buffers, 3);
-            indirect_table(&driver)[at].flags |= VRING_DESC_F_NEXT;
-            indirect_table(&driver)[at].next = to;
-            expect_given_back(&driver, head);
+            indirect_table(driver)[at].flags |= VRING_DESC_F_NEXT;
+            indirect_table(driver)[at].next = to;
+            expect_given_back(driver, head);
         }
     }
-    machine_finish(&machine);
 }
 
-static void test_indirect_next_beyond_table(void **state)
+static void test_indirect_next_beyond_table(struct driver *driver)
 {
     const uint16_t nexts[] = { 3, 4, 0x1000, 0xffff };
-    struct machine machine;
-    struct driver driver;
-    struct buffer buffers[3];
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 4; i++) {
-        uint16_t head;
+        const uint16_t head = add_good_indirect(driver);
 
-        good_read(&driver, buffers);
-        head = ring_add_indirect(&driver, buffers, 3);
-        indirect_table(&driver)[0].next = nexts[i];
-        expect_given_back(&driver, head);
+        indirect_table(driver)[0].next = nexts[i];
+        expect_given_back(driver, head);
     }
-    machine_finish(&machine);
 }
 
 /* Flags that are not defined are ignored: the request is good. */
-static void test_reserved_flags(void **state)
+static void test_reserved_flags(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int bit = 3; bit < 16; bit++) {
-        const uint16_t head = add_good_read(&driver);
+        const uint16_t head = add_good_read(driver);
 
         for (unsigned int i = 0; i < 3; i++) {
-            ring_descriptor(&driver, (head + i) % DRIVER_QUEUE_SIZE)->flags |= (uint16_t)(1u << bit);
+            ring_descriptor(driver, (head + i) % DRIVER_QUEUE_SIZE)->flags |= (uint16_t)(1u << bit);
         }
-        assert_int_equal(driver_run(&driver, head), 513);
-        assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
+        expect_served(driver, head);
     }
-    ring_available(&driver)->flags = 0xfffe;
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    ring_available(driver)->flags = 0xfffe;
+    driver_check_serves(driver);
 }
 
-static void test_used_ring_overwritten(void **state)
+static void test_used_ring_overwritten(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 40; i++) {
-        const uint16_t used = driver.used;
+        const uint16_t used = driver->used;
 
-        memset(ring_used(&driver), (int)i * 7, sizeof(struct vring_used) + DRIVER_QUEUE_SIZE * 8 + 2);
-        ring_used(&driver)->idx = used;
-        driver_kick(&driver); /* our own overwriting said that no notification is wanted */
-        driver_check_serves(&driver);
+        memset(ring_used(driver), (int)i * 7, sizeof(struct vring_used) + DRIVER_QUEUE_SIZE * 8 + 2);
+        ring_used(driver)->idx = used;
+        driver_kick(driver); /* our own overwriting said that no notification is wanted */
+        driver_check_serves(driver);
     }
-    machine_finish(&machine);
 }
 
 /* The used index itself: it is ours, and comes right with the next request. */
-static void test_used_index_overwritten(void **state)
+static void test_used_index_overwritten(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
     uint16_t head;
 
-    (void)state;
-    start(&machine, &driver);
-    driver_check_serves(&driver);
-    head = add_good_read(&driver);
-    ring_publish(&driver, head);
-    ring_used(&driver)->idx = 0x7777;
-    driver_kick(&driver);
-    machine_settle(&machine);
-    assert_int_equal(ring_used(&driver)->idx, driver.used + 1);
-    assert_int_equal(driver_wait(&driver).id, head);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_check_serves(driver);
+    head = add_good_read(driver);
+    ring_publish(driver, head);
+    ring_used(driver)->idx = 0x7777;
+    driver_kick(driver);
+    machine_settle(driver->machine);
+    assert_int_equal(ring_used(driver)->idx, driver->used + 1);
+    assert_int_equal(driver_wait(driver).id, head);
+    driver_check_serves(driver);
 }
 
-static void test_event_index_wild(void **state)
+static void test_event_index_wild(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int i = 0; i < 100; i++) {
-        ring_available(&driver)->ring[DRIVER_QUEUE_SIZE] = (uint16_t)(i * 0x4321);
-        driver_check_serves(&driver);
+        ring_available(driver)->ring[DRIVER_QUEUE_SIZE] = (uint16_t)(i * 0x4321);
+        driver_check_serves(driver);
     }
-    machine_finish(&machine);
 }
 
 struct spoiler {
@@ -623,28 +446,22 @@ static void spoil(void *opaque)
 }
 
 /* XSA-155: the same, without a thread and without luck. */
-static void test_descriptor_changes_after_it_was_read(void **state)
+static void test_descriptor_changes_after_it_was_read(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     for (unsigned int indirect = 0; indirect < 2; indirect++) {
-        struct spoiler spoiler = { .driver = &driver, .indirect = indirect != 0 };
-        struct buffer buffers[3];
+        struct spoiler spoiler = { .driver = driver, .indirect = indirect != 0 };
 
-        good_read(&driver, buffers);
-        spoiler.head = indirect ? ring_add_indirect(&driver, buffers, 3) : ring_add(&driver, buffers, 3);
-        local_guest_interfere(machine.guest, spoil, &spoiler);
-        assert_int_equal(driver_run(&driver, spoiler.head), 513);
-        local_guest_interfere(machine.guest, NULL, NULL);
+        spoiler.head = indirect ? add_good_indirect(driver) : add_good_read(driver);
+        local_guest_interfere(machine->guest, spoil, &spoiler);
+        assert_int_equal(driver_run(driver, spoiler.head), 513);
+        local_guest_interfere(machine->guest, NULL, NULL);
         assert_int_equal(spoiler.calls, indirect ? 4 : 3);
-        assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
-        assert_int_equal(((uint64_t *)driver_data(&driver))[63], machine_word(63));
-        driver_check_serves(&driver);
+        assert_int_equal(*blk_status(driver, 0), VIRTIO_BLK_S_OK);
+        assert_int_equal(((uint64_t *)driver_data(driver))[63], machine_word(63));
+        driver_check_serves(driver);
     }
-    machine_finish(&machine);
 }
 
 struct scribbler {
@@ -697,41 +514,34 @@ static void *scribble(void *opaque)
     return NULL;
 }
 
-static void start_scribbling(struct machine *machine, struct driver *driver, struct scribbler *scribbler,
-                             pthread_t *thread)
+static pthread_t start_scribbling(struct scribbler *scribbler)
 {
-    machine_start(machine, &(struct machine_options){ .read_only = true });
-    driver_probe(driver, machine, 1);
-    driver_start(driver, DRIVER_FEATURES);
-    scribbler->driver = driver;
-    assert_int_equal(pthread_create(thread, NULL, scribble, scribbler), 0);
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, scribble, scribbler), 0);
+    return thread;
 }
 
-static void stop_scribbling(struct driver *driver, struct scribbler *scribbler, pthread_t thread)
+static void stop_scribbling(struct scribbler *scribbler, pthread_t thread)
 {
     __atomic_store_n(&scribbler->stop, true, __ATOMIC_RELAXED);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    driver_start(driver, DRIVER_FEATURES);
+    driver_start(scribbler->driver, DRIVER_FEATURES);
     for (unsigned int i = 0; i < 50; i++) {
-        driver_check_serves(driver);
+        driver_check_serves(scribbler->driver);
     }
-    machine_finish(driver->machine);
 }
 
 /* Descriptors modified after the kick: every chain comes back, one way or another, and the device goes on. */
-static void test_descriptors_change_while_they_are_read(void **state)
+static void test_descriptors_change_while_they_are_read(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct scribbler scribbler = { .ring = false };
+    struct scribbler scribbler = { .driver = driver, .ring = false };
+    const pthread_t thread = start_scribbling(&scribbler);
     const uint64_t end = machine_now() + 1500;
     unsigned int given_back = 0, answered = 0;
-    pthread_t thread;
 
-    (void)state;
-    start_scribbling(&machine, &driver, &scribbler, &thread);
     for (uint16_t head = 0; machine_now() < end; head = (uint16_t)((head + 1u) % DRIVER_QUEUE_SIZE)) {
-        if (driver_run(&driver, head) == 0) {
+        if (driver_run(driver, head) == 0) {
             given_back++;
         } else {
             answered++;
@@ -739,8 +549,8 @@ static void test_descriptors_change_while_they_are_read(void **state)
     }
     print_message("%u chains given back, %u answered\n", given_back, answered);
     assert_true(given_back > 0 && answered > 0);
-    assert_int_equal(driver_status(&driver) & VIRTIO_CONFIG_S_NEEDS_RESET, 0);
-    stop_scribbling(&driver, &scribbler, thread);
+    assert_int_equal(driver_status(driver) & VIRTIO_CONFIG_S_NEEDS_RESET, 0);
+    stop_scribbling(&scribbler, thread);
 }
 
 /* As driver_start(), for a device that may be broken again before the next look at its status. */
@@ -755,82 +565,72 @@ static void start_again(struct driver *driver)
 }
 
 /* The ring and its index, too: the device gives up again and again, and works after each reset. */
-static void test_ring_changes_while_it_is_read(void **state)
+static void test_ring_changes_while_it_is_read(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct scribbler scribbler = { .ring = true };
+    struct scribbler scribbler = { .driver = driver, .ring = true };
+    const pthread_t thread = start_scribbling(&scribbler);
     const uint64_t end = machine_now() + 1500;
     unsigned int resets = 0;
-    pthread_t thread;
 
-    (void)state;
-    start_scribbling(&machine, &driver, &scribbler, &thread);
     while (machine_now() < end) {
-        driver_kick(&driver);
-        machine_turn(&machine);
-        if (driver_status(&driver) & VIRTIO_CONFIG_S_NEEDS_RESET) {
+        driver_kick(driver);
+        machine_turn(driver->machine);
+        if (driver_status(driver) & VIRTIO_CONFIG_S_NEEDS_RESET) {
             resets++;
-            start_again(&driver);
+            start_again(driver);
         }
     }
     print_message("%u resets\n", resets);
     assert_true(resets > 0);
-    stop_scribbling(&driver, &scribbler, thread);
+    stop_scribbling(&scribbler, thread);
 }
 
 /* Memory that cannot be mapped for now: the request fails, the next one is served. */
-static void test_mapping_fails_for_a_while(void **state)
+static void test_mapping_fails_for_a_while(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    uint16_t head;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
-    local_guest_refuse_memory(machine.guest, true);
-    head = add_good_read(&driver);
-    ring_publish(&driver, head);
-    driver_kick(&driver);
-    assert_int_equal(driver_wait(&driver).len, 0);
-    local_guest_refuse_memory(machine.guest, false);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    local_guest_refuse_memory(machine->guest, true);
+    ring_publish(driver, add_good_read(driver));
+    driver_kick(driver);
+    assert_int_equal(driver_wait(driver).len, 0);
+    local_guest_refuse_memory(machine->guest, false);
+    driver_check_serves(driver);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_available_index_jumps),
-        cmocka_unit_test(test_ring_entry_beyond_queue),
-        cmocka_unit_test(test_head_already_in_flight),
-        cmocka_unit_test(test_next_beyond_queue),
-        cmocka_unit_test(test_loop_to_itself),
-        cmocka_unit_test(test_loop_of_two),
-        cmocka_unit_test(test_loop_through_the_whole_table),
-        cmocka_unit_test(test_chain_longer_than_queue),
-        cmocka_unit_test(test_address_is_no_ram),
-        cmocka_unit_test(test_length_zero),
-        cmocka_unit_test(test_length_huge),
-        cmocka_unit_test(test_sum_of_lengths_overflows),
-        cmocka_unit_test(test_write_before_read),
-        cmocka_unit_test(test_indirect_without_feature),
-        cmocka_unit_test(test_indirect_nested),
-        cmocka_unit_test(test_indirect_with_next),
-        cmocka_unit_test(test_indirect_with_write),
-        cmocka_unit_test(test_indirect_table_length),
-        cmocka_unit_test(test_indirect_table_is_no_ram),
-        cmocka_unit_test(test_indirect_table_unaligned),
-        cmocka_unit_test(test_indirect_loop_inside),
-        cmocka_unit_test(test_indirect_next_beyond_table),
-        cmocka_unit_test(test_reserved_flags),
-        cmocka_unit_test(test_used_ring_overwritten),
-        cmocka_unit_test(test_used_index_overwritten),
-        cmocka_unit_test(test_event_index_wild),
-        cmocka_unit_test(test_descriptor_changes_after_it_was_read),
-        cmocka_unit_test(test_descriptors_change_while_they_are_read),
-        cmocka_unit_test(test_ring_changes_while_it_is_read),
-        cmocka_unit_test(test_mapping_fails_for_a_while),
+        driver_test(test_available_index_jumps),
+        driver_test(test_ring_entry_beyond_queue),
+        driver_test(test_head_already_in_flight),
+        driver_test(test_next_beyond_queue),
+        driver_test(test_loop_to_itself),
+        driver_test(test_loop_of_two),
+        driver_test(test_loop_through_the_whole_table),
+        driver_test(test_chain_longer_than_queue),
+        driver_test(test_address_is_no_ram),
+        driver_test(test_length_zero),
+        driver_test(test_length_huge),
+        driver_test(test_sum_of_lengths_overflows),
+        driver_test(test_write_before_read),
+        driver_test(test_indirect_without_feature),
+        driver_test(test_indirect_nested),
+        driver_test(test_indirect_with_next),
+        driver_test(test_indirect_with_write),
+        driver_test(test_indirect_table_length),
+        driver_test(test_indirect_table_is_no_ram),
+        driver_test(test_indirect_table_unaligned),
+        driver_test(test_indirect_loop_inside),
+        driver_test(test_indirect_next_beyond_table),
+        driver_test(test_reserved_flags),
+        driver_test(test_used_ring_overwritten),
+        driver_test(test_used_index_overwritten),
+        driver_test(test_event_index_wild),
+        driver_test(test_descriptor_changes_after_it_was_read),
+        driver_test(test_descriptors_change_while_they_are_read, .read_only = true),
+        driver_test(test_ring_changes_while_it_is_read, .read_only = true),
+        driver_test(test_mapping_fails_for_a_while),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,12 +10,12 @@
 
 #define PATIENCE_MS 20000
 
-static uint64_t config_read(struct driver *driver, unsigned int offset, unsigned int size)
+uint64_t config_read(struct driver *driver, unsigned int offset, unsigned int size)
 {
     return machine_config_read(driver->machine, driver->device, offset, size);
 }
 
-static void config_write(struct driver *driver, unsigned int offset, unsigned int size, uint64_t data)
+void config_write(struct driver *driver, unsigned int offset, unsigned int size, uint64_t data)
 {
     machine_config_write(driver->machine, driver->device, offset, size, data);
 }
@@ -215,6 +215,11 @@ void driver_reset(struct driver *driver)
     driver->used = 0;
 }
 
+void driver_function_reset(struct driver *driver)
+{
+    config_write(driver, driver->express + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
+}
+
 static uint64_t offered(struct driver *driver)
 {
     uint64_t features = 0;
@@ -235,8 +240,7 @@ void driver_negotiate(struct driver *driver, uint64_t features)
         common_write(driver, VIRTIO_PCI_COMMON_GFSELECT, 4, select);
         common_write(driver, VIRTIO_PCI_COMMON_GF, 4, (uint32_t)(driver->features >> (32 * select)));
     }
-    driver_set_status(driver,
-                      VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK);
+    driver_set_status(driver, DRIVER_NEGOTIATED);
 }
 
 uint32_t driver_msix_interrupt(const struct driver *driver, unsigned int vector)
@@ -291,6 +295,13 @@ void driver_setup_queue(struct driver *driver)
     }
 }
 
+void driver_prepare_queue(struct driver *driver)
+{
+    driver_reset(driver);
+    driver_negotiate(driver, DRIVER_FEATURES);
+    driver_setup_queue(driver);
+}
+
 void driver_enable_queue(struct driver *driver)
 {
     common_write(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
@@ -306,8 +317,33 @@ void driver_start(struct driver *driver, uint64_t features)
     driver_enable_queue(driver);
     assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
     driver_set_status(driver, driver_status(driver) | VIRTIO_CONFIG_S_DRIVER_OK);
-    assert_int_equal(driver_status(driver), VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
-                                                VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+    assert_int_equal(driver_status(driver), DRIVER_RUNNING);
+}
+
+void driver_begin(struct driver *driver, struct machine *machine, const struct machine_options *options)
+{
+    machine_start(machine, options);
+    driver_probe(driver, machine, 1);
+    driver_start(driver, DRIVER_FEATURES);
+    assert_int_equal(local_guest_granted(machine->guest),
+                     machine->bridge.flags & BRIDGE_FLAG_GRANTS ? DRIVER_RING_PAGES : 0);
+    *local_guest_counters(machine->guest) = (struct local_counters){ 0 };
+}
+
+void driver_test_run(void **state)
+{
+    const struct driver_test *test = *state;
+    struct machine machine;
+    struct driver driver;
+
+    if (test->started) {
+        driver_begin(&driver, &machine, &test->options);
+    } else {
+        machine_start(&machine, &test->options);
+        driver_probe(&driver, &machine, 1);
+    }
+    test->test(&driver);
+    machine_finish(&machine);
 }
 
 struct vring_desc *ring_descriptor(struct driver *driver, unsigned int index)
@@ -469,31 +505,48 @@ void *driver_data(struct driver *driver)
     return machine_memory(driver->machine, driver_data_address(driver), 0x80000);
 }
 
+static bool reads(uint32_t type)
+{
+    return type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
+}
+
+void blk_buffers(struct driver *driver, struct buffer buffers[3], unsigned int slot, uint32_t type, uint64_t sector,
+                 uint32_t length)
+{
+    buffers[0] = (struct buffer){ blk_header(driver, slot, type, sector), 16, false };
+    buffers[1] = (struct buffer){ driver_data_address(driver), length, reads(type) };
+    buffers[2] = (struct buffer){ blk_status_address(driver, slot), 1, true };
+}
+
+uint16_t blk_add(struct driver *driver, unsigned int slot, uint32_t type, uint64_t sector, uint32_t length)
+{
+    struct buffer buffers[3];
+
+    blk_buffers(driver, buffers, slot, type, sector, length);
+    if (length == 0) {
+        buffers[1] = buffers[2];
+        return ring_add(driver, buffers, 2);
+    }
+    return ring_add(driver, buffers, 3);
+}
+
 uint8_t blk_request(struct driver *driver, uint32_t type, uint64_t sector, uint32_t length)
 {
-    const bool from_device = type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
-    const struct buffer buffers[3] = {
-        { blk_header(driver, 0, type, sector), 16, false },
-        { driver_data_address(driver), length, from_device },
-        { blk_status_address(driver, 0), 1, true },
-    };
-    const struct buffer without[2] = { buffers[0], buffers[2] };
-    const uint32_t written =
-        driver_run(driver, length ? ring_add(driver, buffers, 3) : ring_add(driver, without, 2));
-
-    assert_int_equal(written, from_device ? length + 1 : 1);
+    assert_int_equal(driver_run(driver, blk_add(driver, 0, type, sector, length)), reads(type) ? length + 1 : 1);
     return *blk_status(driver, 0);
+}
+
+uint8_t blk_range_request(struct driver *driver, uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
+{
+    const struct virtio_blk_discard_write_zeroes range = { .sector = sector, .num_sectors = sectors, .flags = flags };
+
+    memcpy(driver_data(driver), &range, sizeof(range));
+    return blk_request(driver, type, 0, sizeof(range));
 }
 
 void blk_begin_read(struct driver *driver)
 {
-    const struct buffer buffers[] = {
-        { blk_header(driver, 0, VIRTIO_BLK_T_IN, 0), 16, false },
-        { driver_data_address(driver), 4096, true },
-        { blk_status_address(driver, 0), 1, true },
-    };
-
-    ring_publish(driver, ring_add(driver, buffers, 3));
+    ring_publish(driver, blk_add(driver, 0, VIRTIO_BLK_T_IN, 0, 4096));
     driver_kick(driver);
 }
 
@@ -510,8 +563,7 @@ void blk_check_pattern(struct driver *driver, uint64_t sector, uint32_t sectors)
 
 void driver_check_serves(struct driver *driver)
 {
-    if (driver_status(driver) != (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK |
-                                  VIRTIO_CONFIG_S_DRIVER_OK)) {
+    if (driver_status(driver) != DRIVER_RUNNING) {
         driver_start(driver, DRIVER_FEATURES);
     }
     blk_check_pattern(driver, 3, 8);

@@ -35,6 +35,11 @@
     (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_RING_F_EVENT_IDX | \
      1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES)
 
+#define DRIVER_NEGOTIATED (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK)
+#define DRIVER_RUNNING    (DRIVER_NEGOTIATED | VIRTIO_CONFIG_S_DRIVER_OK)
+
+#define DRIVER_RING_PAGES 3u /* one for each ring: what stays mapped with grants */
+
 struct driver {
     struct machine *machine;
     unsigned int device; /* PCI device number; in plain ranges place + 1 */
@@ -73,19 +78,46 @@ void driver_probe(struct driver *driver, struct machine *machine, unsigned int d
  */
 void driver_start(struct driver *driver, uint64_t features);
 
-/* The steps of it. */
+/* A machine, its device 1 found and started with DRIVER_FEATURES, and all of the guest's counters 0. */
+void driver_begin(struct driver *driver, struct machine *machine, const struct machine_options *options);
+
+/*
+ * Tests in a cmocka table, as machine_test(): with device 1 of a machine of these options, which has been found, or
+ * has also been started. The machine is finished when they return.
+ */
+#define probe_test(test, ...) \
+    { #test, driver_test_run, NULL, NULL, &(struct driver_test){ test, false, { __VA_ARGS__ } } }
+#define driver_test(test, ...) \
+    { #test, driver_test_run, NULL, NULL, &(struct driver_test){ test, true, { __VA_ARGS__ } } }
+
+struct driver_test {
+    void (*test)(struct driver *driver);
+    bool started;
+    struct machine_options options;
+};
+
+void driver_test_run(void **state);
+
+/* The steps of driver_start(). */
 void driver_reset(struct driver *driver);
 void driver_negotiate(struct driver *driver, uint64_t features); /* up to FEATURES_OK; grants if there are any */
 void driver_setup_msix(struct driver *driver);   /* if it is there */
 void driver_setup_queue(struct driver *driver); /* registers; then driver_enable_queue() */
+void driver_prepare_queue(struct driver *driver); /* reset, negotiation, driver_setup_queue() */
 void driver_enable_queue(struct driver *driver);
 uint32_t driver_msix_interrupt(const struct driver *driver, unsigned int vector); /* what it uses for a vector */
+
+/* The function's configuration space. */
+uint64_t config_read(struct driver *driver, unsigned int offset, unsigned int size);
+void config_write(struct driver *driver, unsigned int offset, unsigned int size, uint64_t data);
 
 /* Common configuration; of the MMIO transport the register that means the same, as 32 bits. */
 uint64_t common_read(struct driver *driver, unsigned int offset, unsigned int size);
 void common_write(struct driver *driver, unsigned int offset, unsigned int size, uint64_t data);
 uint8_t driver_status(struct driver *driver);
 void driver_set_status(struct driver *driver, uint8_t status);
+
+void driver_function_reset(struct driver *driver); /* FLR; afterwards the driver has to probe again */
 
 /* A 32-bit register of the MMIO transport. */
 uint32_t mmio_read(struct driver *driver, unsigned int offset);
@@ -116,8 +148,21 @@ uint8_t *blk_status(struct driver *driver, unsigned int slot);
 void *driver_data(struct driver *driver); /* at DRIVER_DATA: half a megabyte */
 uint64_t driver_data_address(const struct driver *driver);
 
-/* A whole request, with `length` bytes of data at DRIVER_DATA; returns the status. */
+/*
+ * Header, data and status of a request: those of `slot`, and `length` bytes at DRIVER_DATA, which the device writes if
+ * the type is one that reads.
+ */
+void blk_buffers(struct driver *driver, struct buffer buffers[3], unsigned int slot, uint32_t type, uint64_t sector,
+                 uint32_t length);
+
+/* Adds such a request to the ring, without the second buffer if `length` is 0; returns the head. */
+uint16_t blk_add(struct driver *driver, unsigned int slot, uint32_t type, uint64_t sector, uint32_t length);
+
+/* A whole request in slot 0; returns the status. */
 uint8_t blk_request(struct driver *driver, uint32_t type, uint64_t sector, uint32_t length);
+
+/* The same for DISCARD and WRITE_ZEROES, with one segment. */
+uint8_t blk_range_request(struct driver *driver, uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags);
 
 /* Publishes a read of the first 4096 bytes, notifies, and does not wait; its status byte is that of slot 0. */
 void blk_begin_read(struct driver *driver);

@@ -88,7 +88,12 @@ void machine_stop_model(struct machine *machine)
         model_turn(machine->model, false);
         machine_check_deadline(deadline, "stopping");
     }
-    assert_int_equal(model_destroy(machine->model), 0);
+    machine_destroy_model(machine, 0);
+}
+
+void machine_destroy_model(struct machine *machine, int result)
+{
+    assert_int_equal(model_destroy(machine->model), result);
     machine->model = NULL;
 }
 
@@ -148,6 +153,16 @@ void machine_finish(struct machine *machine)
     for (unsigned int i = 0; i < machine->disks; i++) {
         assert_int_equal(unlink(machine->path[i]), 0);
     }
+}
+
+void machine_test_run(void **state)
+{
+    const struct machine_test *test = *state;
+    struct machine machine;
+
+    machine_start(&machine, &test->options);
+    test->test(&machine);
+    machine_finish(&machine);
 }
 
 void machine_settle(struct machine *machine)

@@ -60,6 +60,21 @@ void machine_finish(struct machine *machine); /* stops the model if it still run
 /* Starts the model again after the test has destroyed it. */
 void machine_start_model(struct machine *machine);
 void machine_stop_model(struct machine *machine);
+void machine_destroy_model(struct machine *machine, int result); /* without stopping it; what model_destroy() gives */
+
+/*
+ * A test in a cmocka table: machine_test(test_of_something, .disks = 2). It gets a machine of these options, which is
+ * finished when it returns.
+ */
+#define machine_test(test, ...) \
+    { #test, machine_test_run, NULL, NULL, &(struct machine_test){ test, { __VA_ARGS__ } } }
+
+struct machine_test {
+    void (*test)(struct machine *machine);
+    struct machine_options options;
+};
+
+void machine_test_run(void **state);
 
 /* Lets the model work until it has nothing to do for a while. */
 void machine_settle(struct machine *machine);
@@ -73,7 +88,7 @@ uint64_t machine_read(struct machine *machine, uint64_t address, unsigned int si
 void machine_write(struct machine *machine, uint64_t address, unsigned int size, uint64_t data);
 void *machine_memory(struct machine *machine, uint64_t address, uint64_t length);
 
-/* What a driver tells its device in place of a guest physical address: with grants, what lies in the first bank is granted. */
+/* What a driver tells its device in place of a guest physical address: with grants the first bank is granted. */
 uint64_t machine_dma(const struct machine *machine, uint64_t address);
 
 uint64_t machine_word(uint64_t number);

@@ -7,204 +7,155 @@
 
 #include <string.h>
 
-static void start(struct machine *machine, struct driver *driver)
-{
-    machine_start(machine, &(struct machine_options){ 0 });
-    driver_probe(driver, machine, 1);
-    driver_start(driver, DRIVER_FEATURES);
-    *local_guest_counters(machine->guest) = (struct local_counters){ 0 };
-}
-
 static void set_command(struct driver *driver, uint16_t command)
 {
-    machine_config_write(driver->machine, driver->device, PCI_COMMAND, 2, command);
+    config_write(driver, PCI_COMMAND, 2, command);
 }
 
-static void test_notification_does_not_wait(void **state)
+static void test_notification_does_not_wait(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    struct local_counters *counters;
+    struct machine *const machine = driver->machine;
+    struct local_counters *const counters = local_guest_counters(machine->guest);
 
-    (void)state;
-    start(&machine, &driver);
-    counters = local_guest_counters(machine.guest);
-    assert_int_equal(local_guest_doorbells(machine.guest), 1);
+    assert_int_equal(local_guest_doorbells(machine->guest), 1);
     for (unsigned int i = 0; i < 100; i++) {
-        blk_check_pattern(&driver, i * 8, 8);
+        blk_check_pattern(driver, i * 8, 8);
     }
     assert_int_equal(counters->blocking, 0);
     assert_int_equal(counters->rung, 100);
     assert_in_range(counters->reported, 100, 101); /* one was pending from the binding */
     /* What is not a notification as the binding foresees it is an access. */
-    machine_write(&machine, driver.notify, 4, 0);
-    machine_write(&machine, driver.notify, 1, 0);
-    machine_write(&machine, driver.notify + 2, 2, 0);
-    assert_int_equal(machine_read(&machine, driver.notify, 2), 0xffff);
+    machine_write(machine, driver->notify, 4, 0);
+    machine_write(machine, driver->notify, 1, 0);
+    machine_write(machine, driver->notify + 2, 2, 0);
+    assert_int_equal(machine_read(machine, driver->notify, 2), 0xffff);
     assert_int_equal(counters->blocking, 4);
     assert_int_equal(counters->rung, 100);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_check_serves(driver);
 }
 
-static void test_without_doorbells(void **state)
+static void test_without_doorbells(struct machine *machine)
 {
-    struct machine machine;
     struct driver driver;
 
-    (void)state;
-    machine_start(&machine, &(struct machine_options){ 0 });
-    local_guest_refuse_doorbells(machine.guest, true);
-    driver_probe(&driver, &machine, 1);
+    local_guest_refuse_doorbells(machine->guest, true);
+    driver_probe(&driver, machine, 1);
     driver_start(&driver, DRIVER_FEATURES);
-    *local_guest_counters(machine.guest) = (struct local_counters){ 0 };
+    *local_guest_counters(machine->guest) = (struct local_counters){ 0 };
     for (unsigned int i = 0; i < 100; i++) {
         blk_check_pattern(&driver, i * 8, 8);
     }
-    assert_int_equal(local_guest_counters(machine.guest)->blocking, 100);
-    machine_finish(&machine);
+    assert_int_equal(local_guest_counters(machine->guest)->blocking, 100);
 }
 
-static void test_bound_while_the_queue_is_enabled(void **state)
+static void test_bound_while_the_queue_is_enabled(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    machine_start(&machine, &(struct machine_options){ .disks = 2 });
-    driver_probe(&driver, &machine, 1);
-    driver_reset(&driver);
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    driver_setup_queue(&driver);
-    assert_int_equal(local_guest_doorbells(machine.guest), 0);
-    driver_enable_queue(&driver);
-    assert_int_equal(local_guest_doorbells(machine.guest), 1);
-    driver_enable_queue(&driver);
-    assert_int_equal(local_guest_doorbells(machine.guest), 1);
-    driver_reset(&driver);
-    assert_int_equal(local_guest_doorbells(machine.guest), 0);
+    driver_prepare_queue(driver);
+    assert_int_equal(local_guest_doorbells(machine->guest), 0);
+    driver_enable_queue(driver);
+    assert_int_equal(local_guest_doorbells(machine->guest), 1);
+    driver_enable_queue(driver);
+    assert_int_equal(local_guest_doorbells(machine->guest), 1);
+    driver_reset(driver);
+    assert_int_equal(local_guest_doorbells(machine->guest), 0);
     /* A queue that is nowhere, and one that does not exist. */
-    driver_negotiate(&driver, DRIVER_FEATURES);
-    driver_setup_queue(&driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_DESCHI, 4, 0x1000);
-    driver_enable_queue(&driver);
-    common_write(&driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, 1);
-    driver_enable_queue(&driver);
-    assert_int_equal(local_guest_doorbells(machine.guest), 0);
-    driver_start(&driver, DRIVER_FEATURES);
-    driver_probe(&driver, &machine, 2);
-    driver_start(&driver, DRIVER_FEATURES);
-    assert_int_equal(local_guest_doorbells(machine.guest), 2);
-    machine_stop_model(&machine);
-    assert_int_equal(local_guest_doorbells(machine.guest), 0);
-    machine_finish(&machine);
+    driver_negotiate(driver, DRIVER_FEATURES);
+    driver_setup_queue(driver);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_DESCHI, 4, 0x1000);
+    driver_enable_queue(driver);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, 1);
+    driver_enable_queue(driver);
+    assert_int_equal(local_guest_doorbells(machine->guest), 0);
+    driver_start(driver, DRIVER_FEATURES);
+    driver_probe(driver, machine, 2);
+    driver_start(driver, DRIVER_FEATURES);
+    assert_int_equal(local_guest_doorbells(machine->guest), 2);
+    machine_stop_model(machine);
+    assert_int_equal(local_guest_doorbells(machine->guest), 0);
 }
 
-static void test_goes_with_its_bar(void **state)
+static void test_goes_with_its_bar(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    uint64_t away;
+    struct machine *const machine = driver->machine;
+    const uint64_t away = driver->bar + 0x10000;
     uint64_t background;
 
-    (void)state;
-    start(&machine, &driver);
-    away = driver.bar + 0x10000;
-    set_command(&driver, PCI_COMMAND_MASTER);
-    assert_int_equal(local_guest_doorbells(machine.guest), 0);
-    machine_config_write(&machine, 1, PCI_BASE_ADDRESS_0, 8, away);
-    assert_int_equal(local_guest_doorbells(machine.guest), 0);
-    set_command(&driver, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
-    assert_int_equal(local_guest_doorbells(machine.guest), 1);
-    background = local_guest_counters(machine.guest)->background;
-    driver_kick(&driver);
-    assert_int_equal(local_guest_counters(machine.guest)->background, background + 1);
-    assert_int_equal(local_guest_counters(machine.guest)->rung, 0);
-    driver.notify += away - driver.bar;
-    driver.common += away - driver.bar;
-    blk_check_pattern(&driver, 0, 8);
-    assert_int_equal(local_guest_counters(machine.guest)->rung, 1);
+    set_command(driver, PCI_COMMAND_MASTER);
+    assert_int_equal(local_guest_doorbells(machine->guest), 0);
+    config_write(driver, PCI_BASE_ADDRESS_0, 8, away);
+    assert_int_equal(local_guest_doorbells(machine->guest), 0);
+    set_command(driver, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+    assert_int_equal(local_guest_doorbells(machine->guest), 1);
+    background = local_guest_counters(machine->guest)->background;
+    driver_kick(driver);
+    assert_int_equal(local_guest_counters(machine->guest)->background, background + 1);
+    assert_int_equal(local_guest_counters(machine->guest)->rung, 0);
+    driver->notify += away - driver->bar;
+    driver->common += away - driver->bar;
+    blk_check_pattern(driver, 0, 8);
+    assert_int_equal(local_guest_counters(machine->guest)->rung, 1);
     /* Moved while it is decoded, and asleep. */
-    machine_config_write(&machine, 1, PCI_BASE_ADDRESS_0, 8, driver.bar);
-    driver.notify -= away - driver.bar;
-    driver.common -= away - driver.bar;
-    blk_check_pattern(&driver, 0, 8);
-    assert_int_equal(local_guest_counters(machine.guest)->rung, 2);
-    machine_config_write(&machine, 1, driver.power_management + PCI_PM_CTRL, 2, 3);
-    assert_int_equal(local_guest_doorbells(machine.guest), 0);
-    machine_config_write(&machine, 1, driver.power_management + PCI_PM_CTRL, 2, 0);
-    blk_check_pattern(&driver, 0, 8);
-    assert_int_equal(local_guest_counters(machine.guest)->rung, 3);
-    machine_finish(&machine);
+    config_write(driver, PCI_BASE_ADDRESS_0, 8, driver->bar);
+    driver->notify -= away - driver->bar;
+    driver->common -= away - driver->bar;
+    blk_check_pattern(driver, 0, 8);
+    assert_int_equal(local_guest_counters(machine->guest)->rung, 2);
+    config_write(driver, driver->power_management + PCI_PM_CTRL, 2, 3);
+    assert_int_equal(local_guest_doorbells(machine->guest), 0);
+    config_write(driver, driver->power_management + PCI_PM_CTRL, 2, 0);
+    blk_check_pattern(driver, 0, 8);
+    assert_int_equal(local_guest_counters(machine->guest)->rung, 3);
 }
 
-static void test_function_level_reset(void **state)
+static void test_function_level_reset(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
-    machine_config_write(&machine, 1, driver.express + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
-    assert_int_equal(local_guest_doorbells(machine.guest), 0);
-    driver_probe(&driver, &machine, 1);
-    assert_int_equal(local_guest_doorbells(machine.guest), 0);
-    driver_start(&driver, DRIVER_FEATURES);
-    assert_int_equal(local_guest_doorbells(machine.guest), 1);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    driver_function_reset(driver);
+    assert_int_equal(local_guest_doorbells(machine->guest), 0);
+    driver_probe(driver, machine, 1);
+    assert_int_equal(local_guest_doorbells(machine->guest), 0);
+    driver_start(driver, DRIVER_FEATURES);
+    assert_int_equal(local_guest_doorbells(machine->guest), 1);
+    driver_check_serves(driver);
 }
 
 /* Rung, and gone before anybody has looked: the request is found when the BAR is there again. */
-static void test_no_notification_is_lost(void **state)
+static void test_no_notification_is_lost(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    const struct buffer buffers[] = {
-        { MACHINE_RAM + 0x100000 + DRIVER_HEADER, 16, false },
-        { MACHINE_RAM + 0x100000 + DRIVER_DATA, 4096, true },
-        { MACHINE_RAM + 0x100000 + DRIVER_HEADER + 32, 1, true },
-    };
-
-    (void)state;
-    start(&machine, &driver);
-    (void)blk_header(&driver, 0, VIRTIO_BLK_T_IN, 0);
-    ring_publish(&driver, ring_add(&driver, buffers, 3));
-    machine_write(&machine, driver.notify, 2, 0);
-    set_command(&driver, PCI_COMMAND_MASTER);
-    set_command(&driver, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
-    assert_int_equal(driver_wait(&driver).len, 4097);
-    assert_int_equal(*blk_status(&driver, 0), VIRTIO_BLK_S_OK);
-    machine_finish(&machine);
+    ring_publish(driver, blk_add(driver, 0, VIRTIO_BLK_T_IN, 0, 4096));
+    machine_write(driver->machine, driver->notify, 2, 0);
+    set_command(driver, PCI_COMMAND_MASTER);
+    set_command(driver, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+    assert_int_equal(driver_wait(driver).len, 4097);
+    assert_int_equal(*blk_status(driver, 0), VIRTIO_BLK_S_OK);
 }
 
-static void test_report(void **state)
+static void test_report(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
     char text[4096];
     FILE *file = fmemopen(text, sizeof(text), "w");
 
-    (void)state;
-    start(&machine, &driver);
-    blk_check_pattern(&driver, 0, 8);
-    local_guest_counters(machine.guest)->reported = 4711;
-    model_report(machine.model, file);
+    blk_check_pattern(driver, 0, 8);
+    local_guest_counters(machine->guest)->reported = 4711;
+    model_report(machine->model, file);
     assert_int_equal(fclose(file), 0);
     assert_non_null(strstr(text, "\ndoorbells rung: 4711\n"));
-    machine_finish(&machine);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_notification_does_not_wait),
-        cmocka_unit_test(test_without_doorbells),
-        cmocka_unit_test(test_bound_while_the_queue_is_enabled),
-        cmocka_unit_test(test_goes_with_its_bar),
-        cmocka_unit_test(test_function_level_reset),
-        cmocka_unit_test(test_no_notification_is_lost),
-        cmocka_unit_test(test_report),
+        driver_test(test_notification_does_not_wait),
+        machine_test(test_without_doorbells),
+        probe_test(test_bound_while_the_queue_is_enabled, .disks = 2),
+        driver_test(test_goes_with_its_bar),
+        driver_test(test_function_level_reset),
+        driver_test(test_no_notification_is_lost),
+        driver_test(test_report),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,17 +201,14 @@ static void work(struct driver *driver, uint8_t *content, unsigned int *number)
     uint8_t *data = driver_data(driver);
 
     for (unsigned int i = 0; i < DEPTH && left == i; i++) {
-        const uint64_t address = driver_data_address(driver) + i * BYTES;
-        struct buffer buffers[3] = { { 0, 16, false }, { address, BYTES, false }, { 0, 1, true } };
+        struct buffer buffers[3];
         uint16_t head;
 
         block[i] = (unsigned int)random() % (BLOCKS / DEPTH) * DEPTH + i;
         write[i] = random() % 2;
         memset(data + i * BYTES, write[i] ? (int)(++*number & 0xff) : 0, BYTES);
-        buffers[0].address = blk_header(driver, i, write[i] ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN,
-                                        block[i] * (BYTES / 512));
-        buffers[1].write = !write[i];
-        buffers[2].address = blk_status_address(driver, i);
+        blk_buffers(driver, buffers, i, write[i] ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, block[i] * (BYTES / 512), BYTES);
+        buffers[1].address += i * BYTES;
         head = ring_add(driver, buffers, 3);
         pending[head] = true;
         ring_publish(driver, head);
@@ -283,7 +280,7 @@ static void test_registers(void **state)
         driver_start(&driver, DRIVER_FEATURES);
         blk_check_pattern(&driver, 3, 8);
         if (kills % 2) {
-            machine_config_write(&machine, 1, driver.express + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
+            driver_function_reset(&driver);
         }
     }
     killing = false;

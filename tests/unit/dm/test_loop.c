@@ -49,19 +49,28 @@ static void read_ended(struct loop_request *request, int result)
     read->ended++;
 }
 
-/* A thousand requests through a ring of four. */
-static void test_full_ring_loses_nothing(void **state)
+/* A thousand requests for a ring of four. */
+static struct read_request *start_reads(struct loop **loop, int file)
 {
     struct read_request *read = calloc(REQUESTS, sizeof(*read));
+
+    assert_non_null(read);
+    assert_int_equal(loop_create(loop, 4), 0);
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        read[i].vector = (struct iovec){ &read[i].data, sizeof(read[i].data) };
+        loop_read(*loop, &read[i].request, file, &read[i].vector, 1, i * sizeof(uint32_t), read_ended);
+    }
+    return read;
+}
+
+static void test_full_ring_loses_nothing(void **state)
+{
     const int file = make_file();
+    struct read_request *read;
     struct loop *loop;
 
     (void)state;
-    assert_int_equal(loop_create(&loop, 4), 0);
-    for (uint32_t i = 0; i < REQUESTS; i++) {
-        read[i].vector = (struct iovec){ &read[i].data, sizeof(read[i].data) };
-        loop_read(loop, &read[i].request, file, &read[i].vector, 1, i * sizeof(uint32_t), read_ended);
-    }
+    read = start_reads(&loop, file);
     assert_int_equal(loop_requests(loop), REQUESTS);
     while (loop_requests(loop) > 0) {
         assert_int_equal(loop_run_once(loop, true), 0);
@@ -78,16 +87,12 @@ static void test_full_ring_loses_nothing(void **state)
 
 static void test_destroy_waits_for_requests(void **state)
 {
-    struct read_request *read = calloc(REQUESTS, sizeof(*read));
     const int file = make_file();
+    struct read_request *read;
     struct loop *loop;
 
     (void)state;
-    assert_int_equal(loop_create(&loop, 4), 0);
-    for (uint32_t i = 0; i < REQUESTS; i++) {
-        read[i].vector = (struct iovec){ &read[i].data, sizeof(read[i].data) };
-        loop_read(loop, &read[i].request, file, &read[i].vector, 1, i * sizeof(uint32_t), read_ended);
-    }
+    read = start_reads(&loop, file);
     loop_destroy(loop);
     for (uint32_t i = 0; i < REQUESTS; i++) {
         assert_int_equal(read[i].ended, 1);

@@ -13,89 +13,66 @@
 
 #include "faults.h"
 
-static void start(struct machine *machine, struct driver *driver)
+static void test_ready(struct driver *driver)
 {
-    machine_start(machine, &(struct machine_options){ 0 });
-    driver_probe(driver, machine, 1);
-    driver_start(driver, DRIVER_FEATURES);
-}
+    struct machine *const machine = driver->machine;
+    const uint64_t status = bridge_status_base(&machine->bridge);
 
-static void test_ready(void **state)
-{
-    struct machine machine;
-    struct driver driver;
-    uint64_t status;
-
-    (void)state;
-    start(&machine, &driver);
-    status = bridge_status_base(&machine.bridge);
-    assert_int_equal(machine_read(&machine, status + BRIDGE_STATUS_MAGIC, 4), BRIDGE_STATUS_MAGIC_VALUE);
-    assert_int_equal(machine_read(&machine, status + BRIDGE_STATUS_STATE, 4), BRIDGE_STATUS_STATE_READY);
-    assert_int_equal(local_guest_claims(machine.guest), 2);
-    machine_stop_model(&machine);
-    assert_int_equal(machine_read(&machine, status + BRIDGE_STATUS_STATE, 4), 0);
-    assert_int_equal(local_guest_claims(machine.guest), 0);
-    assert_int_equal(machine_config_read(&machine, 1, PCI_VENDOR_ID, 4), UINT32_MAX);
-    machine_finish(&machine);
+    assert_int_equal(machine_read(machine, status + BRIDGE_STATUS_MAGIC, 4), BRIDGE_STATUS_MAGIC_VALUE);
+    assert_int_equal(machine_read(machine, status + BRIDGE_STATUS_STATE, 4), BRIDGE_STATUS_STATE_READY);
+    assert_int_equal(local_guest_claims(machine->guest), 2);
+    machine_stop_model(machine);
+    assert_int_equal(machine_read(machine, status + BRIDGE_STATUS_STATE, 4), 0);
+    assert_int_equal(local_guest_claims(machine->guest), 0);
+    assert_int_equal(config_read(driver, PCI_VENDOR_ID, 4), UINT32_MAX);
 }
 
 /*
  * 2.4.2, 4.1.4.3.2: while a request is in flight the status does not read 0, and afterwards its memory is not
  * written.
  */
-static void test_reset_in_mid_io(void **state)
+static void test_reset_in_mid_io(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-
-    (void)state;
-    start(&machine, &driver);
     faults_hold();
-    blk_begin_read(&driver);
+    blk_begin_read(driver);
     assert_int_equal(faults_held(), 1);
-    driver_set_status(&driver, 0);
+    driver_set_status(driver, 0);
     for (int i = 0; i < 10; i++) {
-        assert_int_not_equal(driver_status(&driver), 0);
+        assert_int_not_equal(driver_status(driver), 0);
     }
-    common_write(&driver, VIRTIO_PCI_COMMON_GF, 4, 1); /* ignored meanwhile */
-    driver_set_status(&driver, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+    common_write(driver, VIRTIO_PCI_COMMON_GF, 4, 1); /* ignored meanwhile */
+    driver_set_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE);
     faults_release();
-    driver_reset(&driver);
-    memset(driver_data(&driver), 0x55, 4096);
-    machine_settle(&machine);
+    driver_reset(driver);
+    memset(driver_data(driver), 0x55, 4096);
+    machine_settle(driver->machine);
     for (int i = 0; i < 4096; i++) {
-        assert_int_equal(((uint8_t *)driver_data(&driver))[i], 0x55);
+        assert_int_equal(((uint8_t *)driver_data(driver))[i], 0x55);
     }
-    assert_int_equal(ring_used(&driver)->idx, 0);
-    driver_check_serves(&driver);
-    machine_finish(&machine);
+    assert_int_equal(ring_used(driver)->idx, 0);
+    driver_check_serves(driver);
 }
 
-static void test_stop_lets_requests_end(void **state)
+static void test_stop_lets_requests_end(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     faults_hold();
-    blk_begin_read(&driver);
-    model_stop(machine.model);
-    assert_false(local_guest_ready(machine.guest));
-    machine_settle(&machine);
-    assert_int_equal(model_state(machine.model), MODEL_STOPPING);
+    blk_begin_read(driver);
+    model_stop(machine->model);
+    assert_false(local_guest_ready(machine->guest));
+    machine_settle(machine);
+    assert_int_equal(model_state(machine->model), MODEL_STOPPING);
     /* Accesses are still answered, and new requests are not taken. */
-    assert_int_not_equal(driver_status(&driver), 0);
-    blk_begin_read(&driver);
+    assert_int_not_equal(driver_status(driver), 0);
+    blk_begin_read(driver);
     assert_int_equal(faults_held(), 1);
     faults_release();
-    assert_int_equal(driver_wait(&driver).len, 4097);
-    machine_settle(&machine);
-    assert_int_equal(model_state(machine.model), MODEL_ENDED);
-    assert_false(driver_completed(&driver));
-    assert_int_equal(model_destroy(machine.model), 0);
-    machine.model = NULL;
-    machine_finish(&machine);
+    assert_int_equal(driver_wait(driver).len, 4097);
+    machine_settle(machine);
+    assert_int_equal(model_state(machine->model), MODEL_ENDED);
+    assert_false(driver_completed(driver));
+    machine_destroy_model(machine, 0);
 }
 
 static int signals_as_descriptor(void)
@@ -108,179 +85,141 @@ static int signals_as_descriptor(void)
     return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static void test_signal_in_mid_io(void **state)
+static void test_signal_in_mid_io(struct driver *driver)
 {
+    struct machine *const machine = driver->machine;
     const int signals = signals_as_descriptor();
-    struct machine machine;
-    struct driver driver;
 
-    (void)state;
-    start(&machine, &driver);
-    model_stop_when(machine.model, signals);
+    model_stop_when(machine->model, signals);
     faults_hold();
-    blk_begin_read(&driver);
+    blk_begin_read(driver);
     assert_int_equal(kill(getpid(), SIGTERM), 0);
-    machine_settle(&machine);
-    assert_int_equal(model_state(machine.model), MODEL_STOPPING);
+    machine_settle(machine);
+    assert_int_equal(model_state(machine->model), MODEL_STOPPING);
     faults_release();
-    model_run(machine.model);
-    assert_int_equal(driver_wait(&driver).len, 4097);
-    assert_int_equal(model_failure(machine.model), 0);
-    assert_int_equal(model_destroy(machine.model), 0);
-    machine.model = NULL;
-    machine_finish(&machine);
+    model_run(machine->model);
+    assert_int_equal(driver_wait(driver).len, 4097);
+    assert_int_equal(model_failure(machine->model), 0);
+    machine_destroy_model(machine, 0);
     assert_int_equal(close(signals), 0);
 }
 
-static void test_second_signal_does_not_wait(void **state)
+static void test_second_signal_does_not_wait(struct driver *driver)
 {
+    struct machine *const machine = driver->machine;
     const int signals = signals_as_descriptor();
-    struct machine machine;
-    struct driver driver;
 
-    (void)state;
-    start(&machine, &driver);
-    model_stop_when(machine.model, signals);
+    model_stop_when(machine->model, signals);
     faults_hold();
-    blk_begin_read(&driver);
+    blk_begin_read(driver);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(kill(getpid(), SIGTERM), 0);
-        machine_settle(&machine);
+        machine_settle(machine);
     }
-    assert_int_equal(model_state(machine.model), MODEL_ENDED);
+    assert_int_equal(model_state(machine->model), MODEL_ENDED);
     faults_release();
-    assert_int_equal(model_destroy(machine.model), 0);
-    machine.model = NULL;
-    machine_finish(&machine);
+    machine_destroy_model(machine, 0);
     assert_int_equal(close(signals), 0);
 }
 
-static void test_guest_gone(void **state)
+static void test_guest_gone(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     faults_hold();
-    blk_begin_read(&driver);
-    local_guest_die(machine.guest);
-    machine_settle(&machine);
-    assert_int_equal(model_state(machine.model), MODEL_STOPPING);
+    blk_begin_read(driver);
+    local_guest_die(machine->guest);
+    machine_settle(machine);
+    assert_int_equal(model_state(machine->model), MODEL_STOPPING);
     faults_release();
-    model_run(machine.model);
-    assert_true(model_guest_gone(machine.model));
-    assert_int_equal(model_failure(machine.model), 0);
-    assert_int_equal(model_destroy(machine.model), 0);
-    machine.model = NULL;
-    machine_finish(&machine);
+    model_run(machine->model);
+    assert_true(model_guest_gone(machine->model));
+    assert_int_equal(model_failure(machine->model), 0);
+    machine_destroy_model(machine, 0);
 }
 
-static void test_end_makes_durable(void **state)
+static void test_end_makes_durable(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
-    unsigned int before;
+    const unsigned int before = faults_syncs();
 
-    (void)state;
-    start(&machine, &driver);
-    before = faults_syncs();
-    memset(driver_data(&driver), 1, 512);
-    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
+    memset(driver_data(driver), 1, 512);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
     assert_false(faults_last_durable());
     assert_int_equal(faults_syncs(), before);
-    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK);
     assert_int_equal(faults_syncs(), before + 1);
-    driver_start(&driver, 1ull << VIRTIO_F_VERSION_1);
-    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
+    driver_start(driver, 1ull << VIRTIO_F_VERSION_1);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
     assert_true(faults_last_durable());
-    machine_finish(&machine);
 }
 
-static void test_start_again(void **state)
+static void test_start_again(struct driver *driver)
 {
-    struct machine machine;
-    struct driver driver;
+    struct machine *const machine = driver->machine;
 
-    (void)state;
-    start(&machine, &driver);
     for (int i = 0; i < 5; i++) {
-        machine_stop_model(&machine);
-        machine_start_model(&machine);
-        driver_probe(&driver, &machine, 1);
-        driver_check_serves(&driver);
+        machine_stop_model(machine);
+        machine_start_model(machine);
+        driver_probe(driver, machine, 1);
+        driver_check_serves(driver);
     }
-    machine_finish(&machine);
 }
 
 /* The functions that are ours work, and of the rest of the bus we hear nothing. */
-static void test_shared_bus(void **state)
+static void test_shared_bus(struct machine *machine)
 {
-    struct machine machine;
     struct driver driver[2];
     uint64_t background;
 
-    (void)state;
-    machine_start(&machine, &(struct machine_options){ .disks = 2 });
-    machine_stop_model(&machine);
-    machine.options.shared = true;
-    machine.options.device[0] = 13;
-    local_guest_occupy(machine.guest, 2 << 3);
-    machine_start_model(&machine);
-    assert_true(local_guest_ready(machine.guest));
+    machine_stop_model(machine);
+    machine->options.shared = true;
+    machine->options.device[0] = 13;
+    local_guest_occupy(machine->guest, 2 << 3);
+    machine_start_model(machine);
+    assert_true(local_guest_ready(machine->guest));
     for (unsigned int i = 0; i < 2; i++) {
-        driver_probe(&driver[i], &machine, i == 0 ? 13 : 1);
+        driver_probe(&driver[i], machine, i == 0 ? 13 : 1);
         driver_check_serves(&driver[i]);
     }
-    assert_int_equal(local_guest_claims(machine.guest), 2); /* the BARs */
-    background = local_guest_counters(machine.guest)->background;
-    assert_int_equal(machine_config_read(&machine, 2, PCI_VENDOR_ID, 4), UINT32_MAX);
-    assert_int_equal(machine_config_read(&machine, 3, PCI_VENDOR_ID, 4), UINT32_MAX);
-    assert_int_equal(local_guest_counters(machine.guest)->background, background + 2);
-    machine_stop_model(&machine);
-    assert_int_equal(machine_config_read(&machine, 1, PCI_VENDOR_ID, 4), UINT32_MAX);
-    machine_finish(&machine);
+    assert_int_equal(local_guest_claims(machine->guest), 2); /* the BARs */
+    background = local_guest_counters(machine->guest)->background;
+    assert_int_equal(machine_config_read(machine, 2, PCI_VENDOR_ID, 4), UINT32_MAX);
+    assert_int_equal(machine_config_read(machine, 3, PCI_VENDOR_ID, 4), UINT32_MAX);
+    assert_int_equal(local_guest_counters(machine->guest)->background, background + 2);
+    machine_stop_model(machine);
+    assert_int_equal(machine_config_read(machine, 1, PCI_VENDOR_ID, 4), UINT32_MAX);
 }
 
-static void test_function_is_taken(void **state)
+static void test_function_is_taken(struct machine *machine)
 {
-    struct machine machine;
     char error[MODEL_ERROR_MAX];
 
-    (void)state;
-    machine_start(&machine, &(struct machine_options){ .disks = 3 });
-    machine_stop_model(&machine);
-    machine.options.shared = true;
-    machine.options.device[1] = 26;
-    local_guest_occupy(machine.guest, 26 << 3);
-    assert_int_equal(model_create(&machine.model, &machine.options, error), -EEXIST);
+    machine_stop_model(machine);
+    machine->options.shared = true;
+    machine->options.device[1] = 26;
+    local_guest_occupy(machine->guest, 26 << 3);
+    assert_int_equal(model_create(&machine->model, &machine->options, error), -EEXIST);
     assert_string_equal(error, "domain 7, bridge 0: function 00:1a.0: another device model has it");
-    assert_false(local_guest_ready(machine.guest));
-    assert_int_equal(machine_config_read(&machine, 1, PCI_VENDOR_ID, 4), UINT32_MAX); /* given back */
-    machine.options.device[1] = 0;
-    machine_start_model(&machine);
-    machine_finish(&machine);
+    assert_false(local_guest_ready(machine->guest));
+    assert_int_equal(machine_config_read(machine, 1, PCI_VENDOR_ID, 4), UINT32_MAX); /* given back */
+    machine->options.device[1] = 0;
+    machine_start_model(machine);
 }
 
-static void test_another_says_ready(void **state)
+static void test_another_says_ready(struct machine *machine)
 {
-    struct machine machine;
-
-    (void)state;
-    machine_start(&machine, &(struct machine_options){ 0 });
-    machine_stop_model(&machine);
-    machine.options.shared = true;
-    machine.options.no_ready = true;
-    local_guest_counters(machine.guest)->readies = 0;
-    machine_start_model(&machine);
-    assert_false(local_guest_ready(machine.guest));
-    assert_int_equal(machine_config_read(&machine, 1, PCI_VENDOR_ID, 2), 0x1af4);
-    model_stop(machine.model);
-    assert_int_equal(local_guest_counters(machine.guest)->readies, 0);
-    machine_finish(&machine);
+    machine_stop_model(machine);
+    machine->options.shared = true;
+    machine->options.no_ready = true;
+    local_guest_counters(machine->guest)->readies = 0;
+    machine_start_model(machine);
+    assert_false(local_guest_ready(machine->guest));
+    assert_int_equal(machine_config_read(machine, 1, PCI_VENDOR_ID, 2), 0x1af4);
+    model_stop(machine->model);
+    assert_int_equal(local_guest_counters(machine->guest)->readies, 0);
 }
 
-static void test_device_numbers(void **state)
+static void test_device_numbers(struct machine *machine)
 {
     const struct {
         unsigned int wanted[4], got[4];
@@ -290,48 +229,44 @@ static void test_device_numbers(void **state)
         { { 0, 0, 1, 13 }, { 2, 3, 1, 13 } },
         { { 4, 3, 2, 1 }, { 4, 3, 2, 1 } },
     };
-    struct machine machine;
     char error[MODEL_ERROR_MAX];
 
-    (void)state;
-    machine_start(&machine, &(struct machine_options){ .disks = 4 });
     for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        machine_stop_model(&machine);
+        machine_stop_model(machine);
         for (unsigned int disk = 0; disk < 4; disk++) {
-            machine.options.device[disk] = cases[i].wanted[disk];
-            machine.options.disk[disk].read_only = disk % 2;
+            machine->options.device[disk] = cases[i].wanted[disk];
+            machine->options.disk[disk].read_only = disk % 2;
         }
-        machine_start_model(&machine);
+        machine_start_model(machine);
         for (unsigned int disk = 0; disk < 4; disk++) {
             struct driver driver;
 
-            driver_probe(&driver, &machine, cases[i].got[disk]);
+            driver_probe(&driver, machine, cases[i].got[disk]);
             driver_start(&driver, 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_BLK_F_RO);
             assert_int_equal(driver.features >> VIRTIO_BLK_F_RO & 1, disk % 2);
         }
     }
-    machine_stop_model(&machine);
-    machine.options.device[0] = machine.options.device[3] = 9;
-    assert_int_equal(model_create(&machine.model, &machine.options, error), -EEXIST);
+    machine_stop_model(machine);
+    machine->options.device[0] = machine->options.device[3] = 9;
+    assert_int_equal(model_create(&machine->model, &machine->options, error), -EEXIST);
     assert_string_equal(error, "two devices are to be PCI device 9");
-    machine_finish(&machine);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ready),
-        cmocka_unit_test(test_reset_in_mid_io),
-        cmocka_unit_test(test_stop_lets_requests_end),
-        cmocka_unit_test(test_signal_in_mid_io),
-        cmocka_unit_test(test_second_signal_does_not_wait),
-        cmocka_unit_test(test_guest_gone),
-        cmocka_unit_test(test_end_makes_durable),
-        cmocka_unit_test(test_start_again),
-        cmocka_unit_test(test_shared_bus),
-        cmocka_unit_test(test_function_is_taken),
-        cmocka_unit_test(test_another_says_ready),
-        cmocka_unit_test(test_device_numbers),
+        driver_test(test_ready),
+        driver_test(test_reset_in_mid_io),
+        driver_test(test_stop_lets_requests_end),
+        driver_test(test_signal_in_mid_io),
+        driver_test(test_second_signal_does_not_wait),
+        driver_test(test_guest_gone),
+        driver_test(test_end_makes_durable),
+        driver_test(test_start_again),
+        machine_test(test_shared_bus, .disks = 2),
+        machine_test(test_function_is_taken, .disks = 3),
+        machine_test(test_another_says_ready),
+        machine_test(test_device_numbers, .disks = 4),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
