@@ -24,6 +24,7 @@ static char *tool;
 static uint8_t good[65536];
 static size_t good_size;
 static uint8_t *blob; /* BLOB_MAX bytes */
+static unsigned int depth; /* of the node that is being put into it */
 static struct process_result result;
 
 static void run(char *command, char *domain, const void *input, size_t size)
@@ -135,28 +136,67 @@ static void not_a_device_tree(void **state)
     assert_refused(blob, 100000, "not a flattened device tree: magic 0x78787878");
 }
 
-static void begin_tree(size_t size)
+static void begin_node(const char *name)
 {
-    assert_int_equal(fdt_create(blob, (int)size), 0);
-    assert_int_equal(fdt_finish_reservemap(blob), 0);
-    assert_int_equal(fdt_begin_node(blob, ""), 0);
+    assert_int_equal(fdt_begin_node(blob, name), 0);
+    depth++;
 }
 
-static size_t finish_tree(void)
+static void end_node(void)
 {
     assert_int_equal(fdt_end_node(blob), 0);
+    depth--;
+}
+
+static void put(const char *name, const void *value, size_t length)
+{
+    assert_int_equal(fdt_property(blob, name, value, (int)length), 0);
+}
+
+static void put_cell(const char *name, uint32_t value)
+{
+    assert_int_equal(fdt_property_cell(blob, name, value), 0);
+}
+
+static void begin_tree(void)
+{
+    assert_int_equal(fdt_create(blob, BLOB_MAX), 0);
+    assert_int_equal(fdt_finish_reservemap(blob), 0);
+    depth = 0;
+    begin_node("");
+}
+
+/* Ends the nodes that are still open. */
+static size_t finish_tree(void)
+{
+    while (depth > 0) {
+        end_node();
+    }
     assert_int_equal(fdt_finish(blob), 0);
     return fdt_totalsize(blob);
+}
+
+static void begin_chosen(void)
+{
+    begin_tree();
+    begin_node("chosen");
 }
 
 static void put_domain(const char *name)
 {
     const fdt32_t memory[2] = {0, cpu_to_fdt32(131072)};
 
-    assert_int_equal(fdt_begin_node(blob, name), 0);
-    assert_int_equal(fdt_property(blob, "compatible", "xen,domain", 11), 0);
-    assert_int_equal(fdt_property_cell(blob, "cpus", 1), 0);
-    assert_int_equal(fdt_property(blob, "memory", memory, 8), 0);
+    begin_node(name);
+    put("compatible", "xen,domain", 11);
+    put_cell("cpus", 1);
+    put("memory", memory, 8);
+}
+
+/* What most trees begin with. */
+static void begin_domain(void)
+{
+    begin_chosen();
+    put_domain("domU1");
 }
 
 /* Cells of a bridge for a parent with #address-cells 2 and #size-cells 1, which is what holds when nobody says it. */
@@ -167,18 +207,15 @@ static void put_bridge(const char *name, uint32_t flags)
     for (size_t i = 0; i < 12; i++) {
         cells[i] = cpu_to_fdt32(cells[i]);
     }
-    assert_int_equal(fdt_property(blob, name, cells, sizeof(cells)), 0);
+    put(name, cells, sizeof(cells));
 }
 
 static void deep_nesting(void **state)
 {
     (void)state;
-    begin_tree(BLOB_MAX);
+    begin_tree();
     for (unsigned int i = 0; i < 100000; i++) {
-        assert_int_equal(fdt_begin_node(blob, "n"), 0);
-    }
-    for (unsigned int i = 0; i < 100000; i++) {
-        assert_int_equal(fdt_end_node(blob), 0);
+        begin_node("n");
     }
     assert_refused(blob, finish_tree(), "nodes are nested more than 32 deep");
 }
@@ -186,19 +223,15 @@ static void deep_nesting(void **state)
 static void no_chosen(void **state)
 {
     (void)state;
-    begin_tree(4096);
+    begin_tree();
     assert_refused(blob, finish_tree(), "/: there is no /chosen, so that Xen starts no domain");
 }
 
 static void no_gic_is_a_warning(void **state)
 {
     (void)state;
-    begin_tree(4096);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
-    put_domain("domU1");
+    begin_domain();
     put_bridge(BRIDGE_PROPERTY, 0);
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
     run("check", NULL, blob, finish_tree());
     assert_int_equal(result.status, 0);
     assert_string_equal(result.errors,
@@ -208,28 +241,10 @@ static void no_gic_is_a_warning(void **state)
 static void property_twice(void **state)
 {
     (void)state;
-    begin_tree(4096);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
-    put_domain("domU1");
+    begin_domain();
     put_bridge(BRIDGE_PROPERTY, 0);
     put_bridge(BRIDGE_PROPERTY, 1);
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
     assert_refused(blob, finish_tree(), "/chosen/domU1: " BRIDGE_PROPERTY ": present 2 times; keep one of them\n");
-}
-
-static void begin_domain(void)
-{
-    begin_tree(BLOB_MAX);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
-    put_domain("domU1");
-}
-
-static size_t finish_domain(void)
-{
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
-    return finish_tree();
 }
 
 /* For a parent with #address-cells 2 and #size-cells 1. */
@@ -237,19 +252,19 @@ static void put_plain_range(const char *name, uint32_t base)
 {
     const fdt32_t reg[3] = {0, cpu_to_fdt32(base), cpu_to_fdt32(0x1000)};
 
-    assert_int_equal(fdt_begin_node(blob, name), 0);
-    assert_int_equal(fdt_property(blob, "compatible", BRIDGE_COMPATIBLE_MMIO, sizeof(BRIDGE_COMPATIBLE_MMIO)), 0);
-    assert_int_equal(fdt_property(blob, "reg", reg, sizeof(reg)), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
+    begin_node(name);
+    put("compatible", BRIDGE_COMPATIBLE_MMIO, sizeof(BRIDGE_COMPATIBLE_MMIO));
+    put("reg", reg, sizeof(reg));
+    end_node();
 }
 
 static void virtio_pci_twice(void **state)
 {
     (void)state;
     begin_domain();
-    assert_int_equal(fdt_property(blob, "virtio-pci", "enabled", 8), 0);
-    assert_int_equal(fdt_property(blob, "virtio-pci", "grants", 7), 0);
-    assert_refused(blob, finish_domain(), "/chosen/domU1: virtio-pci: present 2 times; keep one of them\n");
+    put("virtio-pci", "enabled", 8);
+    put("virtio-pci", "grants", 7);
+    assert_refused(blob, finish_tree(), "/chosen/domU1: virtio-pci: present 2 times; keep one of them\n");
 }
 
 static void fifty_thousand_bridges(void **state)
@@ -262,7 +277,7 @@ static void fifty_thousand_bridges(void **state)
         snprintf(name, sizeof(name), "r%u", i);
         put_plain_range(name, 0x60000000 + i * 0x1000);
     }
-    assert_refused(blob, finish_domain(), "/chosen/domU1/r4: more than 4 bridges\n");
+    assert_refused(blob, finish_tree(), "/chosen/domU1/r4: more than 4 bridges\n");
     assert_null(strstr(result.errors, "/chosen/domU1/r3: more"));
     run("map", NULL, blob, fdt_totalsize(blob));
     assert_non_null(strstr(result.output, "bridge 3: plain range"));
@@ -274,9 +289,9 @@ static void one_bridge_twice(void **state)
     begin_domain();
     put_plain_range("r", 0x60000000);
     put_plain_range("r", 0x60000000);
-    assert_refused(blob, finish_domain(), "/chosen/domU1/r: xen,ioreq-mmio: memory_address 0x60000000: "
-                                          "0x60000000-0x60000fff overlaps another bridge of the domain "
-                                          "0x60000000-0x60000fff; move one of them\n");
+    assert_refused(blob, finish_tree(), "/chosen/domU1/r: xen,ioreq-mmio: memory_address 0x60000000: "
+                                        "0x60000000-0x60000fff overlaps another bridge of the domain "
+                                        "0x60000000-0x60000fff; move one of them\n");
 }
 
 static void compatible_of_1_mib_and_of_no_text(void **state)
@@ -288,14 +303,14 @@ static void compatible_of_1_mib_and_of_no_text(void **state)
     memset(text, 'i', 1024 * 1024);
     memcpy(text, "xen,ioreq-mmio\x1b[2J", 18);
     begin_domain();
-    assert_int_equal(fdt_begin_node(blob, "long"), 0);
-    assert_int_equal(fdt_property(blob, "compatible", text, 1024 * 1024), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_begin_node(blob, "zeros"), 0);
+    begin_node("long");
+    put("compatible", text, 1024 * 1024);
+    end_node();
+    begin_node("zeros");
     memset(text, 0, 1024 * 1024);
-    assert_int_equal(fdt_property(blob, "compatible", text, 1024 * 1024), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
-    run("check", NULL, blob, finish_domain());
+    put("compatible", text, 1024 * 1024);
+    end_node();
+    run("check", NULL, blob, finish_tree());
     assert_int_equal(result.status, 0);
     assert_non_null(strstr(result.errors, "/chosen/domU1/long: warning: compatible: \"xen,ioreq-mmio\\x1b[2Jiii"));
     assert_non_null(strstr(result.errors, "does not end in NUL; Xen does not read it"));
@@ -307,35 +322,33 @@ static void huge_cells_for_a_child(void **state)
 {
     (void)state;
     begin_domain();
-    assert_int_equal(fdt_property_cell(blob, "#address-cells", 0x20000000), 0);
-    assert_int_equal(fdt_property_cell(blob, "#size-cells", 0x20000000), 0);
+    put_cell("#address-cells", 0x20000000);
+    put_cell("#size-cells", 0x20000000);
     put_plain_range("r", 0x60000000);
-    assert_refused(blob, finish_domain(),
+    assert_refused(blob, finish_tree(),
                    "/chosen/domU1/r: reg: #address-cells 536870912: of the parent node must be 1 or 2\n");
 }
 
 static void two_domains_of_one_name(void **state)
 {
     (void)state;
-    begin_tree(4096);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
+    begin_chosen();
     for (unsigned int i = 0; i < 2; i++) {
         put_domain("domU1");
-        assert_int_equal(fdt_end_node(blob), 0);
+        end_node();
     }
-    assert_int_equal(fdt_end_node(blob), 0);
     assert_refused(blob, finish_tree(), "/chosen/domU1: two domains have this name; rename one of them\n");
 }
 
 static void two_chosen_nodes(void **state)
 {
     (void)state;
-    begin_tree(4096);
+    begin_tree();
     for (unsigned int i = 0; i < 2; i++) {
-        assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
+        begin_node("chosen");
         put_domain("domU1");
-        assert_int_equal(fdt_end_node(blob), 0);
-        assert_int_equal(fdt_end_node(blob), 0);
+        end_node();
+        end_node();
     }
     assert_refused(blob, finish_tree(), "/chosen/domU1: two domains have this name");
 }
@@ -343,51 +356,42 @@ static void two_chosen_nodes(void **state)
 static void too_many_domains(void **state)
 {
     (void)state;
-    begin_tree(BLOB_MAX);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
+    begin_chosen();
     for (unsigned int i = 0; i < 50000; i++) {
         char name[32];
 
         snprintf(name, sizeof(name), "domU%u", i);
         put_domain(name);
-        assert_int_equal(fdt_end_node(blob), 0);
+        end_node();
     }
-    assert_int_equal(fdt_end_node(blob), 0);
     assert_refused(blob, finish_tree(), "/chosen/domU4096: more than 4096 domains\n");
 }
 
 static void too_many_ranges(void **state)
 {
     (void)state;
-    begin_tree(65536);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
-    put_domain("domU1");
+    begin_domain();
     put_bridge(BRIDGE_PROPERTY, 0);
     for (unsigned int i = 0; i < 100; i++) {
         const fdt32_t cells[3] = {0, cpu_to_fdt32(0x60000000 + i * 0x1000), cpu_to_fdt32(0x1000)};
         char name[32];
 
         snprintf(name, sizeof(name), "shm@%u", i);
-        assert_int_equal(fdt_begin_node(blob, name), 0);
-        assert_int_equal(fdt_property(blob, "compatible", "xen,domain-shared-memory-v1", 28), 0);
-        assert_int_equal(fdt_property(blob, "xen,shared-mem", cells, sizeof(cells)), 0);
-        assert_int_equal(fdt_end_node(blob), 0);
+        begin_node(name);
+        put("compatible", "xen,domain-shared-memory-v1", 28);
+        put("xen,shared-mem", cells, sizeof(cells));
+        end_node();
     }
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
     assert_refused(blob, finish_tree(), "/chosen/domU1: more than 64 ranges of memory");
 }
 
 static void names_that_are_no_text(void **state)
 {
     (void)state;
-    begin_tree(4096);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
+    begin_chosen();
     put_domain("dom\x1b[2J\xff\n");
     put_bridge(BRIDGE_PROPERTY, 8);
-    assert_int_equal(fdt_property(blob, "secondary-pci-\x1b\x9c", "", 0), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
+    put("secondary-pci-\x1b\x9c", "", 0);
     assert_refused(blob, finish_tree(), "/chosen/dom\\x1b[2J\\xff\\x0a: " BRIDGE_PROPERTY ": flags 0x8");
     assert_null(strchr(result.errors, '\x1b'));
     assert_non_null(strstr(result.errors, "warning: secondary-pci-\\x1b\\x9c: Xen does not know this property"));
@@ -404,17 +408,14 @@ static void names_and_strings_of_1_mib(void **state)
     memset(name, 'n', 1024 * 1024);
     name[1024 * 1024] = '\0';
     memcpy(name, "secondary-pci-", 14);
-    begin_tree(BLOB_MAX);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
+    begin_chosen();
     name[0] = '/';
-    assert_int_equal(fdt_property(blob, "stdout-path", name, 1024 * 1024 + 1), 0);
+    put("stdout-path", name, 1024 * 1024 + 1);
     name[0] = 's';
     put_domain(name);
     put_bridge(BRIDGE_PROPERTY, 8);
-    assert_int_equal(fdt_property(blob, name, name, 1024 * 1024 + 1), 0);
-    assert_int_equal(fdt_property(blob, "xen,enhanced", name, 1024 * 1024), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
+    put(name, name, 1024 * 1024 + 1);
+    put("xen,enhanced", name, 1024 * 1024);
     assert_refused(blob, finish_tree(), BRIDGE_PROPERTY ": flags 0x8");
     assert_true(strlen(result.errors) < 16384);
     free(name);
@@ -423,28 +424,23 @@ static void names_and_strings_of_1_mib(void **state)
 static void many_properties(void **state)
 {
     (void)state;
-    begin_tree(BLOB_MAX);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
-    put_domain("domU1");
+    begin_domain();
     for (unsigned int i = 0; i < 200000; i++) {
-        assert_int_equal(fdt_property(blob, "cpus", "", 0), 0);
+        put("cpus", "", 0);
     }
     put_bridge(BRIDGE_PROPERTY, 8);
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
     assert_refused(blob, finish_tree(), "/chosen/domU1: " BRIDGE_PROPERTY ": flags 0x8");
 }
 
 static void alias_of_itself(void **state)
 {
     (void)state;
-    begin_tree(4096);
-    assert_int_equal(fdt_begin_node(blob, "aliases"), 0);
-    assert_int_equal(fdt_property(blob, "serial0", "serial0", 8), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
-    assert_int_equal(fdt_property(blob, "stdout-path", "serial0:1", 10), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
+    begin_tree();
+    begin_node("aliases");
+    put("serial0", "serial0", 8);
+    end_node();
+    begin_node("chosen");
+    put("stdout-path", "serial0:1", 10);
     run("check", NULL, blob, finish_tree());
     assert_int_equal(result.status, 0);
 }
@@ -452,14 +448,12 @@ static void alias_of_itself(void **state)
 static void stdout_path_is_no_string(void **state)
 {
     static const char *const values[] = {"", "abc", "/nonexistent", ":", "/"};
-    static const int lengths[] = {0, 3, 13, 2, 2};
+    static const size_t lengths[] = {0, 3, 13, 2, 2};
 
     (void)state;
     for (size_t i = 0; i < 5; i++) {
-        begin_tree(4096);
-        assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
-        assert_int_equal(fdt_property(blob, "stdout-path", values[i], lengths[i]), 0);
-        assert_int_equal(fdt_end_node(blob), 0);
+        begin_chosen();
+        put("stdout-path", values[i], lengths[i]);
         run("check", NULL, blob, finish_tree());
         assert_int_equal(result.status, 0);
     }
@@ -468,14 +462,11 @@ static void stdout_path_is_no_string(void **state)
 static void cells_of_a_few_bytes(void **state)
 {
     (void)state;
-    begin_tree(4096);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
-    assert_int_equal(fdt_property(blob, "#address-cells", "\1", 1), 0);
-    assert_int_equal(fdt_property(blob, "#size-cells", "", 0), 0);
+    begin_chosen();
+    put("#address-cells", "\1", 1);
+    put("#size-cells", "", 0);
     put_domain("domU1");
     put_bridge(BRIDGE_PROPERTY, 0);
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
     run("check", NULL, blob, finish_tree());
     assert_int_equal(result.status, 0);
 }
@@ -483,20 +474,16 @@ static void cells_of_a_few_bytes(void **state)
 static void huge_cells_for_static_and_shared_memory(void **state)
 {
     (void)state;
-    begin_tree(4096);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
-    assert_int_equal(fdt_property_cell(blob, "#address-cells", 0xffffffff), 0);
-    assert_int_equal(fdt_property_cell(blob, "#size-cells", 0x80000001), 0);
+    begin_chosen();
+    put_cell("#address-cells", 0xffffffff);
+    put_cell("#size-cells", 0x80000001);
     put_domain("domU1");
-    assert_int_equal(fdt_property_cell(blob, "#address-cells", 0x40000000), 0);
-    assert_int_equal(fdt_property_cell(blob, "#size-cells", 0), 0);
-    assert_int_equal(fdt_property(blob, "xen,static-mem", "", 0), 0);
-    assert_int_equal(fdt_begin_node(blob, "shm@0"), 0);
-    assert_int_equal(fdt_property(blob, "compatible", "xen,domain-shared-memory-v1", 28), 0);
-    assert_int_equal(fdt_property_cell(blob, "xen,shared-mem", 0), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
+    put_cell("#address-cells", 0x40000000);
+    put_cell("#size-cells", 0);
+    put("xen,static-mem", "", 0);
+    begin_node("shm@0");
+    put("compatible", "xen,domain-shared-memory-v1", 28);
+    put_cell("xen,shared-mem", 0);
     assert_refused(blob, finish_tree(), "xen,static-mem: #address-cells 4294967295 and #size-cells 2147483649 of the "
                                         "parent node must each be 1 or 2");
     assert_non_null(strstr(result.errors, "/chosen/domU1/shm@0: xen,shared-mem: #address-cells 1073741824"));
@@ -508,12 +495,8 @@ static void map_of_overlaps_marks_them(void **state)
                                cpu_to_fdt32(0x2000000), 0, 0, 0, cpu_to_fdt32(44), cpu_to_fdt32(4), 0};
 
     (void)state;
-    begin_tree(4096);
-    assert_int_equal(fdt_begin_node(blob, "chosen"), 0);
-    put_domain("domU1");
-    assert_int_equal(fdt_property(blob, BRIDGE_PROPERTY, cells, sizeof(cells)), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
-    assert_int_equal(fdt_end_node(blob), 0);
+    begin_domain();
+    put(BRIDGE_PROPERTY, cells, sizeof(cells));
     run("map", NULL, blob, finish_tree());
     assert_int_equal(result.status, 1);
     assert_non_null(strstr(result.output, "! 0x0000046000000 - 0x0000047fdffff"));
