@@ -14,10 +14,12 @@ static const char usage[] =
     "  -a, --address-bits N  width of a guest's physical addresses, 32 to 52 (40)\n"
     "  -h, --help\n";
 
-static void print_summary(const struct report *report, const struct domains *domains)
+static void print_summary(const struct options *options, const struct domains *domains, const char *name,
+                          struct report *report)
 {
     size_t bridges = 0;
 
+    (void)options, (void)name;
     for (size_t i = 0; i < domains->count; i++) {
         bridges += domains->domains[i]->bridge_count != 0 ? 1u : 0u;
     }
@@ -35,16 +37,7 @@ int command_check(int count, char **arguments)
         return status;
     }
     for (int i = options.operand; i < count; i++) {
-        struct report report;
-        struct host_tree tree;
-        struct domains domains;
-
-        if (options_load(&options, arguments[i], &report, &tree, &domains)) {
-            print_summary(&report, &domains);
-            domains_finish(&domains);
-            host_tree_finish(&tree);
-        }
-        if (options_exit_status(&report) != EXIT_OK) {
+        if (options_run(&options, arguments[i], NULL, print_summary) != EXIT_OK) {
             status = EXIT_PROBLEMS;
         }
     }

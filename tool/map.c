@@ -240,19 +240,11 @@ static void print_domains(const struct options *options, const struct domains *d
 int command_map(int count, char **arguments)
 {
     struct options options = {.usage = usage, .operands_min = 1, .operands_max = 2};
-    struct report report;
-    struct host_tree tree;
-    struct domains domains;
     int status = EXIT_OK;
 
     if (!options_read(&options, count, arguments, &status)) {
         return status;
     }
-    if (options_load(&options, arguments[options.operand], &report, &tree, &domains)) {
-        print_domains(&options, &domains, options.operand + 1 < count ? arguments[options.operand + 1] : NULL,
-                      &report);
-        domains_finish(&domains);
-        host_tree_finish(&tree);
-    }
-    return options_exit_status(&report);
+    return options_run(&options, arguments[options.operand],
+                       options.operand + 1 < count ? arguments[options.operand + 1] : NULL, print_domains);
 }

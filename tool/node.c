@@ -171,7 +171,8 @@ static void print_tree(const struct domain *domain, bool binary, struct report *
     }
 }
 
-static void print_domain(const struct domains *domains, const char *name, bool binary, struct report *report)
+static void print_domain(const struct options *options, const struct domains *domains, const char *name,
+                         struct report *report)
 {
     const struct domain *domain = domains_find(domains, name);
 
@@ -182,25 +183,17 @@ static void print_domain(const struct domains *domains, const char *name, bool b
     } else if (domain->bridge_count == 0) {
         report_write(report, REPORT_ERROR, domain->path, "the domain has no bridge (" BRIDGE_PROPERTY ")");
     } else {
-        print_tree(domain, binary, report);
+        print_tree(domain, options->binary, report);
     }
 }
 
 int command_node(int count, char **arguments)
 {
     struct options options = {.usage = usage, .takes_format = true, .operands_min = 2, .operands_max = 2};
-    struct report report;
-    struct host_tree tree;
-    struct domains domains;
     int status = EXIT_OK;
 
     if (!options_read(&options, count, arguments, &status)) {
         return status;
     }
-    if (options_load(&options, arguments[options.operand], &report, &tree, &domains)) {
-        print_domain(&domains, arguments[options.operand + 1], options.binary, &report);
-        domains_finish(&domains);
-        host_tree_finish(&tree);
-    }
-    return options_exit_status(&report);
+    return options_run(&options, arguments[options.operand], arguments[options.operand + 1], print_domain);
 }

@@ -88,26 +88,23 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
     return good || usage_error(arguments[0], status);
 }
 
-bool options_load(const struct options *options, const char *file, struct report *report, struct host_tree *tree,
-                  struct domains *domains)
+int options_run(const struct options *options, const char *file, const char *name,
+                void (*print)(const struct options *options, const struct domains *domains, const char *name,
+                              struct report *report))
 {
-    memset(report, 0, sizeof(*report));
-    memset(domains, 0, sizeof(*domains));
-    report->stream = stderr;
-    report->file = strcmp(file, "-") == 0 ? "<stdin>" : file;
-    if (!host_tree_init(tree, file, report)) {
-        return false;
-    }
-    domains->address_bits = options->address_bits;
-    (void)domains_read(domains, tree);
-    return true;
-}
+    struct report report = {.stream = stderr, .file = strcmp(file, "-") == 0 ? "<stdin>" : file};
+    struct domains domains = {.address_bits = options->address_bits};
+    struct host_tree tree;
 
-int options_exit_status(const struct report *report)
-{
+    if (host_tree_init(&tree, file, &report)) {
+        (void)domains_read(&domains, &tree);
+        print(options, &domains, name, &report);
+        domains_finish(&domains);
+        host_tree_finish(&tree);
+    }
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         perror("sidebridge: standard output");
         return EXIT_PROBLEMS;
     }
-    return report->errors == 0 ? EXIT_OK : EXIT_PROBLEMS;
+    return report.errors == 0 ? EXIT_OK : EXIT_PROBLEMS;
 }

@@ -20,11 +20,12 @@ struct options {
 /* False when the subcommand has nothing more to do: it returns *status. */
 bool options_read(struct options *options, int count, char **arguments, int *status);
 
-/* Loads the tree and reads its domains. False when there is no tree; else the caller finishes both. */
-bool options_load(const struct options *options, const char *file, struct report *report, struct host_tree *tree,
-                  struct domains *domains);
-
-/* Flushes the standard output; EXIT_PROBLEMS when the report has errors or the output could not be written. */
-int options_exit_status(const struct report *report);
+/*
+ * Reads the domains of a tree, has them printed, `name` being what the command line says of them, and flushes the
+ * standard output. EXIT_PROBLEMS when the report has errors or the output could not be written.
+ */
+int options_run(const struct options *options, const char *file, const char *name,
+                void (*print)(const struct options *options, const struct domains *domains, const char *name,
+                              struct report *report));
 
 #endif

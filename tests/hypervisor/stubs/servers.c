@@ -5,10 +5,13 @@
  */
 #include "../machine.h"
 
-static struct ioreq_server *find(struct domain *d, unsigned int id, int *rc)
+/* Takes the lock, found or not. */
+static struct ioreq_server *lock_and_find(struct domain *d, unsigned int id, int *rc)
 {
-    struct ioreq_server *s = id < MAX_NR_IOREQ_SERVERS ? d->ioreq_server.server[id] : NULL;
+    struct ioreq_server *s;
 
+    rspin_lock(&d->ioreq_server.lock);
+    s = id < MAX_NR_IOREQ_SERVERS ? d->ioreq_server.server[id] : NULL;
     *rc = s == NULL ? -ENOENT : s->emulator == current->domain ? 0 : -EPERM;
     return s;
 }
@@ -53,11 +56,9 @@ int server_create(struct domain *d)
 
 int server_map_page(struct domain *d, unsigned int id)
 {
-    struct ioreq_server *s;
     int rc;
+    struct ioreq_server *s = lock_and_find(d, id, &rc);
 
-    rspin_lock(&d->ioreq_server.lock);
-    s = find(d, id, &rc);
     if (rc == 0) {
         s->ioreq.va = s;
     }
@@ -67,11 +68,9 @@ int server_map_page(struct domain *d, unsigned int id)
 
 int server_enable(struct domain *d, unsigned int id, bool enable)
 {
-    struct ioreq_server *s;
     int rc;
+    struct ioreq_server *s = lock_and_find(d, id, &rc);
 
-    rspin_lock(&d->ioreq_server.lock);
-    s = find(d, id, &rc);
     if (rc == 0) {
         domain_pause(d);
         s->enabled = enable;
@@ -88,8 +87,7 @@ int server_bind(struct domain *d, unsigned int id)
     unsigned int i;
     int rc;
 
-    rspin_lock(&d->ioreq_server.lock);
-    s = find(d, id, &rc);
+    s = lock_and_find(d, id, &rc);
     for (i = 0; rc == 0 && i < d->max_vcpus; i++) {
         ports[i] = s->vcpu[i].ioreq_evtchn;
     }
@@ -120,8 +118,7 @@ int server_map(struct domain *d, unsigned int id, uint32_t type, uint64_t first,
     if (first > last) {
         return -EINVAL;
     }
-    rspin_lock(&d->ioreq_server.lock);
-    s = find(d, id, &rc);
+    s = lock_and_find(d, id, &rc);
     if (rc == 0 && rangeset_overlaps_range(s->range[type], first, last)) {
         rc = -EEXIST;
     }
@@ -146,8 +143,7 @@ int server_unmap(struct domain *d, unsigned int id, uint32_t type, uint64_t firs
     if (first > last) {
         return -EINVAL;
     }
-    rspin_lock(&d->ioreq_server.lock);
-    s = find(d, id, &rc);
+    s = lock_and_find(d, id, &rc);
     if (rc == 0 && !rangeset_contains_range(s->range[type], first, last)) {
         rc = -ENOENT;
     }
@@ -199,8 +195,7 @@ int server_destroy(struct domain *d, unsigned int id)
 {
     int rc;
 
-    rspin_lock(&d->ioreq_server.lock);
-    find(d, id, &rc);
+    (void)lock_and_find(d, id, &rc);
     if (rc == 0) {
         ioreq_server_destroy_orphan(d, (ioservid_t)id);
     }
