@@ -13,6 +13,8 @@
 
 #define PAGE PLATFORM_GRANT_PAGE
 
+#define grants_test(test) driver_test(test, .grants = true, .sectors = 4096)
+
 /* The reference that the machine has granted a page of its first bank under. */
 static uint32_t reference(uint64_t address)
 {
@@ -368,20 +370,20 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses),
-        driver_test(test_features, .grants = true, .sectors = 4096),
-        driver_test(test_transfers_of_every_shape, .grants = true, .sectors = 4096),
-        driver_test(test_address_is_no_grant, .grants = true, .sectors = 4096),
-        driver_test(test_not_granted, .grants = true, .sectors = 4096),
-        driver_test(test_granted_for_reading, .grants = true, .sectors = 4096),
-        driver_test(test_longer_than_announced, .grants = true, .sectors = 4096),
-        driver_test(test_unmapped_before_the_driver_is_told, .grants = true, .sectors = 4096),
-        driver_test(test_status_not_granted, .grants = true, .sectors = 4096),
-        driver_test(test_indirect, .grants = true, .sectors = 4096),
-        driver_test(test_ring_not_granted, .grants = true, .sectors = 4096),
-        driver_test(test_chains_that_share_descriptors, .grants = true, .sectors = 4096),
-        driver_test(test_full_queue, .grants = true, .sectors = 4096),
-        driver_test(test_reset_during_a_request, .grants = true, .sectors = 4096),
-        driver_test(test_mapping_fails, .grants = true, .sectors = 4096),
+        grants_test(test_features),
+        grants_test(test_transfers_of_every_shape),
+        grants_test(test_address_is_no_grant),
+        grants_test(test_not_granted),
+        grants_test(test_granted_for_reading),
+        grants_test(test_longer_than_announced),
+        grants_test(test_unmapped_before_the_driver_is_told),
+        grants_test(test_status_not_granted),
+        grants_test(test_indirect),
+        grants_test(test_ring_not_granted),
+        grants_test(test_chains_that_share_descriptors),
+        grants_test(test_full_queue),
+        grants_test(test_reset_during_a_request),
+        grants_test(test_mapping_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
