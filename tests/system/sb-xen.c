@@ -9,15 +9,22 @@
  *
  * Exit status 1, with a line on standard error, when something failed; 2 when the command line is wrong.
  */
+#define __XEN_TOOLS__ 1
+
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <xenctrl.h>
+#include <xen/domctl.h>
+#include <xen/sysctl.h>
+#include <xencall.h>
 #include <xendevicemodel.h>
 
 #define SERVERS_MAX 8
+#define PAGE_KIB 4
+#define VERSIONS 32
 
 static int failed(const char *what)
 {
@@ -25,14 +32,49 @@ static int failed(const char *what)
     return 1;
 }
 
-static int print_memory(xc_interface *xen)
+/*
+ * Every Xen has its own version of the calls for toolstacks, and libxenctrl knows one of them. What is used here is the
+ * same in all: so try those from the installed headers' on.
+ */
+static int call(xencall_handle *xen, unsigned int hypercall, void *operation, uint32_t *version)
 {
-    xc_physinfo_t info;
+    int result = xencall1(xen, hypercall, (uint64_t)(uintptr_t)operation);
 
-    if (xc_physinfo(xen, &info)) {
+    for (unsigned int i = 0; result < 0 && errno == EACCES && i < VERSIONS; i++) {
+        ++*version;
+        result = xencall1(xen, hypercall, (uint64_t)(uintptr_t)operation);
+    }
+    return result;
+}
+
+static struct xen_domctl *domctl(xencall_handle *xen, uint32_t command, uint32_t domain)
+{
+    struct xen_domctl *const operation = xencall_alloc_buffer(xen, sizeof(*operation));
+
+    if (!operation) {
+        return NULL;
+    }
+    memset(operation, 0, sizeof(*operation));
+    operation->cmd = command;
+    operation->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    operation->domain = (domid_t)domain;
+    return call(xen, __HYPERVISOR_domctl, operation, &operation->interface_version) < 0 ? NULL : operation;
+}
+
+static int print_memory(xencall_handle *xen)
+{
+    struct xen_sysctl *const operation = xencall_alloc_buffer(xen, sizeof(*operation));
+
+    if (!operation) {
+        return failed("xencall_alloc_buffer");
+    }
+    memset(operation, 0, sizeof(*operation));
+    operation->cmd = XEN_SYSCTL_physinfo;
+    operation->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    if (call(xen, __HYPERVISOR_sysctl, operation, &operation->interface_version) < 0) {
         return failed("physinfo");
     }
-    (void)printf("%llu\n", (unsigned long long)info.free_pages * (XC_PAGE_SIZE / 1024));
+    (void)printf("%llu\n", (unsigned long long)operation->u.physinfo.free_pages * PAGE_KIB);
     return 0;
 }
 
@@ -55,31 +97,31 @@ static int print_servers(uint32_t domain)
     return xendevicemodel_close(model);
 }
 
-static int look_for_domain(xc_interface *xen, uint32_t domain)
+static int look_for_domain(xencall_handle *xen, uint32_t domain)
 {
-    xc_dominfo_t info;
+    const struct xen_domctl *const operation = domctl(xen, XEN_DOMCTL_getdomaininfo, domain);
 
-    return xc_domain_getinfo(xen, domain, 1, &info) == 1 && info.domid == domain ? 0 : 1;
+    return operation && operation->u.getdomaininfo.domain == domain ? 0 : 1;
 }
 
-static int destroy(xc_interface *xen, uint32_t domain)
+static int destroy(xencall_handle *xen, uint32_t domain)
 {
-    return xc_domain_destroy(xen, domain) ? failed("domain_destroy") : 0;
+    return domctl(xen, XEN_DOMCTL_destroydomain, domain) ? 0 : failed("destroydomain");
 }
 
 int main(int argc, char **argv)
 {
     const char *const command = argc > 1 ? argv[1] : "";
     const uint32_t domain = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
-    xc_interface *xen;
+    xencall_handle *xen;
 
     if (argc != (strcmp(command, "memory") == 0 ? 2 : 3)) {
         (void)fputs("Usage: sb-xen memory | servers DOMAIN | domain DOMAIN | destroy DOMAIN\n", stderr);
         return 2;
     }
-    xen = xc_interface_open(NULL, NULL, 0);
+    xen = xencall_open(NULL, 0);
     if (!xen) {
-        return failed("xc_interface_open");
+        return failed("xencall_open");
     }
     if (strcmp(command, "memory") == 0) {
         return print_memory(xen);
