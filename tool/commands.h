@@ -13,5 +13,6 @@
 int command_check(int count, char **arguments);
 int command_node(int count, char **arguments);
 int command_map(int count, char **arguments);
+int command_qemu_args(int count, char **arguments);
 
 #endif

@@ -220,7 +220,6 @@ static void read_domain(const struct host_tree_walk *walk, const struct host *ho
 {
     struct report *report = walk->tree->report;
     const void *fdt = walk->tree->fdt;
-    uint32_t cpus = 1;
 
     snprintf(domain->path, sizeof(domain->path), "%s", walk->path);
     domain->layout.gic_version = host->gic_version;
@@ -231,8 +230,8 @@ static void read_domain(const struct host_tree_walk *walk, const struct host *ho
     domain->has_nr_spis = read_cell(walk, "nr_spis", &domain->nr_spis);
     if (fdt_getprop(fdt, walk->node, "cpus", NULL) == NULL) {
         report_write(report, REPORT_ERROR, domain->path, "cpus: missing; Xen cannot build the domain without it");
-    } else if (read_cell(walk, "cpus", &cpus) && (cpus == 0 || cpus > GUEST_MAX_VCPUS)) {
-        report_write(report, REPORT_ERROR, domain->path, "cpus: %u: must be 1 to %d", cpus, GUEST_MAX_VCPUS);
+    } else if (read_cell(walk, "cpus", &domain->cpus) && (domain->cpus == 0 || domain->cpus > GUEST_MAX_VCPUS)) {
+        report_write(report, REPORT_ERROR, domain->path, "cpus: %u: must be 1 to %d", domain->cpus, GUEST_MAX_VCPUS);
     }
     if (domain->layout.direct_mapped) {
         domain->vpl011_interrupt = host->uart_interrupt;
@@ -361,4 +360,34 @@ const struct domain *domains_find(const struct domains *domains, const char *nam
         }
     }
     return NULL;
+}
+
+const struct domain *domains_find_served(const struct domains *domains, const char *name, struct report *report)
+{
+    const struct domain *domain = domains_find(domains, name);
+
+    if (domain == NULL) {
+        report_write(report, REPORT_ERROR, NULL, "there is no domain \"%.64s\"", name);
+    } else if (report->errors != 0) {
+        report_write(report, REPORT_ERROR, domain->path, "nothing is printed because of the errors above");
+    } else if (domain->bridge_count == 0) {
+        report_write(report, REPORT_ERROR, domain->path, "the domain has no bridge (" BRIDGE_PROPERTY ")");
+    } else {
+        return domain;
+    }
+    return NULL;
+}
+
+unsigned int domain_ram(const struct domain *domain, struct bridge_window *banks)
+{
+    unsigned int count = 0;
+
+    for (unsigned int i = 0; i < domain->range_count; i++) {
+        if (domain->ranges[i].kind == DOMAIN_RAM) {
+            banks[count].base = domain->ranges[i].base;
+            banks[count].size = domain->ranges[i].size;
+            count++;
+        }
+    }
+    return count;
 }

@@ -44,6 +44,7 @@ struct domain_bridge {
 struct domain {
     char path[HOST_TREE_PATH_MAX];
     unsigned int id;
+    uint32_t cpus;
     uint64_t memory_kib;
     bool enhanced;
     bool has_nr_spis;
@@ -71,5 +72,11 @@ void domains_finish(struct domains *domains);
 
 /* By path, by the node's name, or by number; NULL when there is none. */
 const struct domain *domains_find(const struct domains *domains, const char *name);
+
+/* The same, when something is to be made for its bridges. NULL, reported, if it has none or the tree has errors. */
+const struct domain *domains_find_served(const struct domains *domains, const char *name, struct report *report);
+
+/* The banks of its RAM; banks has room for DOMAIN_RANGES_MAX. */
+unsigned int domain_ram(const struct domain *domain, struct bridge_window *banks);
 
 #endif

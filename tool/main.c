@@ -12,11 +12,12 @@
 static const char usage[] =
     "usage: sidebridge COMMAND [OPTION...] FILE...\n"
     "\n"
-    "  check FILE...       say what is wrong with the bridges in host device trees\n"
-    "  node FILE DOMAIN    print the nodes that Xen makes for the bridge of a domain\n"
-    "  map FILE [DOMAIN]   draw the address space of guests\n"
+    "  check FILE...          say what is wrong with the bridges in host device trees\n"
+    "  node FILE DOMAIN       print the nodes that Xen makes for the bridge of a domain\n"
+    "  map FILE [DOMAIN]      draw the address space of guests\n"
+    "  qemu-args FILE DOMAIN  print what QEMU has to be told to serve the bridge of a domain\n"
     "\n"
-    "  -h, --help          this text; 'sidebridge COMMAND --help' says more\n"
+    "  -h, --help             this text; 'sidebridge COMMAND --help' says more\n"
     "  -V, --version\n"
     "\n"
     "Exit status: 0 all is well, 1 something is wrong with a device tree, 2 the command line is.\n";
@@ -28,6 +29,7 @@ static const struct {
     {"check", command_check},
     {"node", command_node},
     {"map", command_map},
+    {"qemu-args", command_qemu_args},
 };
 
 int main(int count, char **arguments)

@@ -55,16 +55,9 @@ static int put_reg(void *fdt, const struct bridge_window *windows, unsigned int 
 static int put_memory(void *fdt, const struct domain *domain)
 {
     struct bridge_window banks[DOMAIN_RANGES_MAX];
-    unsigned int count = 0;
+    const unsigned int count = domain_ram(domain, banks);
     int error = 0;
 
-    for (unsigned int i = 0; i < domain->range_count; i++) {
-        if (domain->ranges[i].kind == DOMAIN_RAM) {
-            banks[count].base = domain->ranges[i].base;
-            banks[count].size = domain->ranges[i].size;
-            count++;
-        }
-    }
     if (count == 0) {
         return 0;
     }
@@ -174,15 +167,9 @@ static void print_tree(const struct domain *domain, bool binary, struct report *
 static void print_domain(const struct options *options, const struct domains *domains, const char *name,
                          struct report *report)
 {
-    const struct domain *domain = domains_find(domains, name);
+    const struct domain *domain = domains_find_served(domains, name, report);
 
-    if (domain == NULL) {
-        report_write(report, REPORT_ERROR, NULL, "there is no domain \"%.64s\"", name);
-    } else if (report->errors != 0) {
-        report_write(report, REPORT_ERROR, domain->path, "nothing is printed because of the errors above");
-    } else if (domain->bridge_count == 0) {
-        report_write(report, REPORT_ERROR, domain->path, "the domain has no bridge (" BRIDGE_PROPERTY ")");
-    } else {
+    if (domain != NULL) {
         print_tree(domain, options->binary, report);
     }
 }

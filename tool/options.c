@@ -7,9 +7,9 @@
 
 #include "commands.h"
 
-#define ADDRESS_BITS_DEFAULT 40u
-#define ADDRESS_BITS_MIN     32u
-#define ADDRESS_BITS_MAX     52u
+#define ADDRESS_BITS_DEFAULT 40
+#define ADDRESS_BITS_MIN     32
+#define ADDRESS_BITS_MAX     52
 
 static bool usage_error(const char *command, int *status)
 {
@@ -18,17 +18,16 @@ static bool usage_error(const char *command, int *status)
     return false;
 }
 
-static bool read_address_bits(const char *text, unsigned int *bits)
+static bool read_number(const char *option, const char *text, int least, int most, int *result)
 {
     char *end = NULL;
     const long number = strtol(text, &end, 10);
 
-    if (end == text || *end != '\0' || number < (long)ADDRESS_BITS_MIN || number > (long)ADDRESS_BITS_MAX) {
-        fprintf(stderr, "sidebridge: --address-bits takes a number from %u to %u\n", ADDRESS_BITS_MIN,
-                ADDRESS_BITS_MAX);
+    if (end == text || *end != '\0' || number < least || number > most) {
+        fprintf(stderr, "sidebridge: %s takes a number from %d to %d\n", option, least, most);
         return false;
     }
-    *bits = (unsigned int)number;
+    *result = (int)number;
     return true;
 }
 
@@ -45,23 +44,30 @@ static bool read_format(const char *text, bool *binary)
 bool options_read(struct options *options, int count, char **arguments, int *status)
 {
     static const struct option names[] = {
+        {"bridge", required_argument, NULL, 'b'}, /* the first, to be left out */
         {"address-bits", required_argument, NULL, 'a'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
+    const char *letters = options->takes_format ? "a:hO:" : options->takes_bridge ? "a:b:h" : "a:h";
+    int address_bits = ADDRESS_BITS_DEFAULT;
     bool good = true;
     int option;
 
-    options->address_bits = ADDRESS_BITS_DEFAULT;
     options->binary = false;
+    options->bridge = -1;
     do {
-        option = getopt_long(count, arguments, options->takes_format ? "a:hO:" : "a:h", names, NULL);
+        option = getopt_long(count, arguments, letters, options->takes_bridge ? names : names + 1, NULL);
         switch (option) {
         case -1:
             break;
 
         case 'a':
-            good = read_address_bits(optarg, &options->address_bits);
+            good = read_number("--address-bits", optarg, ADDRESS_BITS_MIN, ADDRESS_BITS_MAX, &address_bits);
+            break;
+
+        case 'b':
+            good = read_number("--bridge", optarg, 0, (int)DOMAIN_BRIDGES_MAX - 1, &options->bridge);
             break;
 
         case 'h':
@@ -79,6 +85,7 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
         }
     } while (option != -1 && good);
 
+    options->address_bits = (unsigned int)address_bits;
     options->operand = optind;
     if (good && (count - optind < options->operands_min || count - optind > options->operands_max)) {
         fprintf(stderr, "sidebridge: %s\n", count - optind < options->operands_min ? "an operand is missing"

@@ -10,10 +10,12 @@
 struct options {
     const char *usage;         /* IN: what --help prints */
     bool takes_format;         /* IN: -O is an option of this subcommand */
+    bool takes_bridge;         /* IN: --bridge is */
     int operands_min;          /* IN */
     int operands_max;          /* IN */
     unsigned int address_bits; /* OUT */
     bool binary;               /* OUT: -O dtb */
+    int bridge;                /* OUT: --bridge; -1: not given */
     int operand;               /* OUT: index of the first operand */
 };
 

@@ -58,10 +58,10 @@ static void help_and_version(void **state)
 
 static void help_of_each_command(void **state)
 {
-    char *const names[] = {"check", "node", "map"};
+    char *const names[] = {"check", "node", "map", "qemu-args"};
 
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char usage[64];
 
         snprintf(usage, sizeof(usage), "usage: sidebridge %s", names[i]);
@@ -94,6 +94,12 @@ static void usage_errors(void **state)
     assert_int_equal(result.status, 2);
     run("node", "-O", "elf", "a", "b");
     assert_int_equal(result.status, 2);
+    run("node", "--bridge", "0", "a", "b");
+    assert_int_equal(result.status, 2);
+    assert_contains(result.errors, "unrecognized option '--bridge'");
+    run("qemu-args", "--bridge=4", "a", "b", NULL);
+    assert_int_equal(result.status, 2);
+    assert_contains(result.errors, "--bridge takes a number from 0 to 3");
 }
 
 static void address_bits_out_of_range(void **state)
@@ -314,6 +320,55 @@ static void map_of_one_of_two_domains(void **state)
     assert_int_equal(result.status, 1);
 }
 
+static void qemu_args_of_a_bridge(void **state)
+{
+    (void)state;
+    run("qemu-args", tree("good-virtio-pci.dtb"), "domU1", NULL, NULL);
+    assert_int_equal(result.status, 0);
+    assert_string_equal(result.errors, "");
+    /* The memory window is without its service area. */
+    assert_string_equal(result.output, "-M xenpvh,pci-ecam-base=0x10000000,pci-ecam-size=0x10000000,"
+                                       "pci-mmio-base=0x23000000,pci-mmio-size=0x1fe0000,"
+                                       "pci-mmio-high-base=0x100000000,pci-mmio-high-size=0x100000000,"
+                                       "pci-intx-irq-base=44\n-m 131072k -smp 1\n-xen-domid 1 -xen-attach\n");
+    run("qemu-args", tree("good-direct-map-qemu.dtb"), "domU1", NULL, NULL);
+    assert_int_equal(result.status, 0);
+    assert_contains(result.errors, "/chosen/domU1: warning: secondary-emulated-pci-host-bridge: irq_how_many 20: QEMU "
+                                   "sends no MSI; give each of its devices vectors=0, or the bridge 4 interrupts\n");
+    assert_string_equal(result.output, "-M xenpvh,ram-low-base=0x40000000,ram-low-size=0x2000000,"
+                                       "ram-high-base=0x80000000,ram-high-size=0x8000000,"
+                                       "pci-ecam-base=0x10000000,pci-ecam-size=0x10000000,"
+                                       "pci-mmio-base=0x22000000,pci-mmio-size=0xe0000,pci-intx-irq-base=44\n"
+                                       "-m 163840k -smp 3\n-xen-domid 1 -xen-attach\n");
+}
+
+static void qemu_args_refused(char *name, char *option, const char *message)
+{
+    run("qemu-args", option, tree(name), "domU1", NULL);
+    assert_int_equal(result.status, 1);
+    assert_string_equal(result.output, "");
+    assert_contains(result.errors, message);
+}
+
+static void qemu_args_of_what_qemu_cannot_serve(void **state)
+{
+    (void)state;
+    qemu_args_refused("good-full.dtb", "-a40", "good-full.dtb: /chosen/domU1: secondary-emulated-pci-host-bridge: "
+                      "ecam_size 0x1000000: QEMU serves 0x10000000 (256 MiB, 256 buses) only; make it that large\n");
+    qemu_args_refused("good-mmio.dtb", "-a40", "plain ranges; QEMU serves a PCI host bridge only\n");
+    qemu_args_refused("good-typo.dtb", "-a40", "/chosen/domU1: the domain has no bridge");
+    qemu_args_refused("good-four-bridges.dtb", "-a40", "the domain has 4 bridges; choose one by --bridge 0 to 3\n");
+    qemu_args_refused("good-four-bridges.dtb", "--bridge=2", "/chosen/domU1/bridge@80000000: "
+                      "xen,ioreq-pci-host-bridge: ecam_size 0x100000: QEMU serves ");
+    qemu_args_refused("good-four-bridges.dtb", "--bridge=3", "/chosen/domU1/uart@70000000: xen,ioreq-mmio: plain");
+    qemu_args_refused("good-virtio-pci.dtb", "--bridge=1", "the domain has no bridge 1; its last one is 0\n");
+    run("qemu-args", "--bridge", "0", tree("good-virtio-pci.dtb"), "domU1");
+    assert_int_equal(result.status, 0);
+    run("qemu-args", tree("good-virtio-pci.dtb"), "domU9", NULL, NULL);
+    assert_int_equal(result.status, 1);
+    assert_contains(result.errors, "there is no domain \"domU9\"");
+}
+
 static void output_that_cannot_be_written(void **state)
 {
     char command[4096];
@@ -347,6 +402,8 @@ int main(int count, char **arguments)
         cmocka_unit_test(map_draws_all_bridges),
         cmocka_unit_test(map_of_plain_ranges_alone),
         cmocka_unit_test(map_of_one_of_two_domains),
+        cmocka_unit_test(qemu_args_of_a_bridge),
+        cmocka_unit_test(qemu_args_of_what_qemu_cannot_serve),
         cmocka_unit_test(output_that_cannot_be_written),
     };
 
