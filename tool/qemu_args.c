@@ -4,7 +4,8 @@
  *
  * QEMU's machine "xenpvh" (10.0) does not ask Xen: windows, INTA's interrupt, RAM and the number of vCPUs come by its
  * command line. It has a host bridge of 256 buses or none, and two banks of RAM, of which it takes the first one to be
- * full before the second one begins.
+ * full before the second one begins. Besides the ECAM window it claims each of its functions, always on segment 0,
+ * which is the domain's bridge 0; Xen refuses that if these are plain ranges.
  */
 #include "commands.h"
 #include "options.h"
@@ -95,6 +96,9 @@ static void print_bridge(const struct domain *domain, int number, struct report 
         report_write(report, REPORT_ERROR, chosen->path,
                      "%s: ecam_size 0x%" PRIx64 ": QEMU serves 0x%llx (256 MiB, 256 buses) only; make it that large",
                      chosen->property, chosen->bridge.ecam.size, QEMU_ECAM_SIZE);
+    } else if (number > 0 && domain->bridges[0].bridge.ecam.size != 0) {
+        report_write(report, REPORT_ERROR, chosen->path,
+                     "%s: QEMU claims its functions on the domain's bridge 0; make this one that", chosen->property);
     } else {
         print_arguments(domain, chosen, report);
     }

@@ -362,8 +362,13 @@ static void qemu_args_of_what_qemu_cannot_serve(void **state)
                       "xen,ioreq-pci-host-bridge: ecam_size 0x100000: QEMU serves ");
     qemu_args_refused("good-four-bridges.dtb", "--bridge=3", "/chosen/domU1/uart@70000000: xen,ioreq-mmio: plain");
     qemu_args_refused("good-virtio-pci.dtb", "--bridge=1", "the domain has no bridge 1; its last one is 0\n");
-    run("qemu-args", "--bridge", "0", tree("good-virtio-pci.dtb"), "domU1");
+    qemu_args_refused("good-two-bridges-qemu.dtb", "-b1", "/chosen/domU1/bridge@60000000: xen,ioreq-pci-host-bridge: "
+                      "QEMU claims its functions on the domain's bridge 0; make this one that\n");
+    run("qemu-args", "-b0", tree("good-two-bridges-qemu.dtb"), "domU1", NULL);
     assert_int_equal(result.status, 0);
+    run("qemu-args", "-b1", tree("good-two-bridges-qemu.dtb"), "domU2", NULL);
+    assert_int_equal(result.status, 0);
+    assert_contains(result.output, "pci-ecam-base=0x60000000");
     run("qemu-args", tree("good-virtio-pci.dtb"), "domU9", NULL, NULL);
     assert_int_equal(result.status, 1);
     assert_contains(result.errors, "there is no domain \"domU9\"");
