@@ -75,7 +75,8 @@ class Domain:
     properties: str = ""        # device tree source: more properties and nodes of its node
     partial: str = ""           # device tree source: its partial device tree, for passthrough
     add: list = field(default_factory=list)     # (file on the host, path inside) for its initramfs
-    image: Path = None          # a program instead of the kernel, without initramfs; run and add are not used
+    modules: list = field(default_factory=list)     # more kernel modules for its initramfs, by name
+    image: Path = None          # a program instead of the kernel, without initramfs; run, add and modules are not used
 
 
 @dataclass
@@ -153,7 +154,7 @@ class Board:
 
     def __init__(self, name, domains=(), *, gic=3, cpus=2, counted=False,
                  dom0_kernel="6.1", dom0_mib=768, dom0_cpus=1, dom0_run="", dom0_words="",
-                 dom0_add=(), disks=None, xen=None, xen_words="", chosen="", tree="",
+                 dom0_add=(), dom0_modules=(), disks=None, xen=None, xen_words="", chosen="", tree="",
                  timeout=400):
         """counted: one CPU, and time is a count of instructions (-icount), whatever the load; of
         1 ns each, or of any other power of two: what waits for time needs less of ours then.
@@ -163,7 +164,7 @@ class Board:
         self.name, self.domains, self.gic = name, list(domains), gic
         self.cpus, self.counted = (1 if counted else cpus), int(counted)
         self.dom0 = Domain(kernel=dom0_kernel, memory_mib=dom0_mib, cpus=dom0_cpus, run=dom0_run,
-                           words=dom0_words, add=list(dom0_add))
+                           words=dom0_words, add=list(dom0_add), modules=list(dom0_modules))
         self.disks = disks or {}
         self.xen = Path(xen or HYPERVISOR)
         self.xen_words, self.chosen, self.tree = xen_words, chosen, tree
@@ -205,7 +206,7 @@ class Board:
         add = list(domain.add)
         if role == "dom0":
             add += [(program, f"bin/{program.name}") for program in DOM0_PROGRAMS if program.exists()]
-        archive.write_bytes(initramfs.build(role, domain.kernel, add))
+        archive.write_bytes(initramfs.build(role, domain.kernel, add, domain.modules))
         words = [console, LINUX_ARGUMENTS, domain.words]
         if domain.run:
             words.append(f"sb.run={domain.run}")

@@ -117,19 +117,23 @@ def needed_libraries(program):
     return re.findall(r"Shared library: \[(.+?)\]", output)
 
 
-def add_program(archive, path, destination):
-    """A program of build/userland with the shared libraries that it needs, recursively."""
-    archive.file(destination, path.read_bytes(), 0o755)
-    for soname in needed_libraries(path):
-        where = "lib" if soname.startswith("ld-linux") else "lib/aarch64-linux-gnu"
-        if f"{where}/{soname}" in archive.seen:
-            continue
-        found = [USERLAND / base / soname for base in ("lib/aarch64-linux-gnu",
-                                                       "usr/lib/aarch64-linux-gnu")]
-        library = next((file for file in found if file.exists()), None)
-        if library is None:
-            raise Missing(f"{path.name} needs {soname}, which is not in {USERLAND}")
-        add_program(archive, library, f"{where}/{soname}")
+def with_libraries(programs, userland):
+    """Pairs (file, path inside) for programs of a directory of unpacked packages, and for the shared libraries that
+    they need. programs: pairs (path in userland, or an absolute one; path inside)."""
+    files = {inside: userland / path for path, inside in programs}
+    unseen = list(files.values())
+    while unseen:
+        program = unseen.pop()
+        for soname in needed_libraries(program):
+            inside = ("lib/" if soname.startswith("ld-linux") else "lib/aarch64-linux-gnu/") + soname
+            if inside in files:
+                continue
+            found = [userland / base / soname for base in ("lib/aarch64-linux-gnu", "usr/lib/aarch64-linux-gnu")]
+            files[inside] = next((file for file in found if file.exists()), None)
+            if files[inside] is None:
+                raise Missing(f"{program.name} needs {soname}, which is not in {userland}")
+            unseen.append(files[inside])
+    return [(file, inside) for inside, file in files.items()]
 
 
 def virtio_pci_names():
@@ -143,7 +147,7 @@ def virtio_pci_names():
     return "\n".join(lines).encode() + b"\n"
 
 
-def build(role, kernel, add=()):
+def build(role, kernel, add=(), more_modules=()):
     """The archive for role "dom0" or "guest"; add: pairs (file on the host, path inside)."""
     if not (USERLAND / "bin/busybox").exists():
         raise Missing(f"no busybox in {USERLAND}: run testbed/setup")
@@ -153,12 +157,12 @@ def build(role, kernel, add=()):
     archive.file("init", (ROOT / "testbed/init").read_bytes(), 0o755)
     archive.file("role", role.encode() + b"\n")
     archive.file("bin/busybox", (USERLAND / "bin/busybox").read_bytes(), 0o755)
-    for program in PROGRAMS:
-        add_program(archive, USERLAND / program, program)
+    for file, inside in with_libraries([(program, program) for program in PROGRAMS], USERLAND):
+        archive.file(inside, file.read_bytes(), 0o755)
     archive.file("usr/share/misc/pci.ids", virtio_pci_names())
 
     modules = kernel_directory(kernel) / "modules"
-    paths = module_paths(modules, MODULES[role]) if modules.is_dir() else []
+    paths = module_paths(modules, [*MODULES[role], *more_modules]) if modules.is_dir() else []
     names = []
     for path in paths:
         data = (modules / path).read_bytes()
