@@ -40,9 +40,8 @@ static void print_ram(const struct bridge_window *banks, unsigned int count)
     }
 }
 
-static void print_arguments(const struct domain *domain, const struct domain_bridge *chosen, struct report *report)
+static void print_arguments(const struct domain *domain, const struct bridge *bridge, struct report *report)
 {
-    const struct bridge *bridge = &chosen->bridge;
     struct bridge_window banks[DOMAIN_RANGES_MAX];
     const unsigned int count = domain_ram(domain, banks);
 
@@ -54,11 +53,6 @@ static void print_arguments(const struct domain *domain, const struct domain_bri
         report_write(report, REPORT_ERROR, domain->path, "%u banks of RAM (xen,static-mem): QEMU has at most %u", count,
                      QEMU_RAM_BANKS);
         return;
-    }
-    if (chosen->bridge.interrupt_count > BRIDGE_INTX_COUNT) {
-        report_write(report, REPORT_WARNING, chosen->path,
-                     "%s: irq_how_many %" PRIu32 ": QEMU sends no MSI; give each of its devices vectors=0, or the "
-                     "bridge %u interrupts", chosen->property, bridge->interrupt_count, BRIDGE_INTX_COUNT);
     }
     printf("-M xenpvh");
     if (domain->layout.direct_mapped) {
@@ -100,7 +94,7 @@ static void print_bridge(const struct domain *domain, int number, struct report 
         report_write(report, REPORT_ERROR, chosen->path,
                      "%s: QEMU claims its functions on the domain's bridge 0; make this one that", chosen->property);
     } else {
-        print_arguments(domain, chosen, report);
+        print_arguments(domain, &chosen->bridge, report);
     }
 }
 

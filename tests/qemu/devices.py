@@ -119,8 +119,6 @@ def first_probe(name):
     if introduce:
         properties += "xen,enhanced;"
         words += " sb.introduce=1"
-    if interrupts > 4:
-        words += " sb.properties=,vectors=0"
     guest = guest_of(properties, kernel=kernel(guest_kernel), cpus=cpus, run="use-devices")
     console = run(f"qemu-{name}", guest, words, [ended(1, "use-devices")], gic=gic, dom0_kernel=kernel(dom0_kernel),
                   counted=cpus == 1)
