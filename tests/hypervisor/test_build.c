@@ -271,6 +271,37 @@ static void phandles_and_domains_of_the_partial_tree(void **state)
     assert_true(ioreq_pci_partial_tree(broken) < 0);
 }
 
+/* 0xffffffff is no phandle, nor is 0, which would come after it. */
+static void highest_phandle_of_the_partial_tree(void **state)
+{
+    (void)state;
+    ask();
+    assert_int_equal(init(), 0);
+    use_partial_tree(0xfffffffe - 2 * IOREQ_PCI_BRIDGES, 3);
+    assert_int_equal(write_nodes(IOREQ_PCI_FDT_SIZE + 256), 0);
+    assert_true(cell_of("/v2m@24fe0000", "phandle", 0) > 0xfffffff6);
+}
+
+static void too_high_a_phandle_in_the_partial_tree(void **state)
+{
+    (void)state;
+    ask();
+    assert_int_equal(init(), 0);
+    use_partial_tree(0xfffffffe - 2 * IOREQ_PCI_BRIDGES + 1, 3);
+    assert_int_equal(write_nodes(IOREQ_PCI_FDT_SIZE + 256), -FDT_ERR_BADPHANDLE);
+    assert_non_null(strstr(console.last, "phandle 0xfffffff7 in its partial device tree leaves no higher ones"));
+}
+
+/* It keeps nobody from starting who has no bridge. */
+static void highest_phandle_without_a_bridge(void **state)
+{
+    (void)state;
+    assert_int_equal(ioreq_pci_check_node(device_tree_domain, &config, 0), 0);
+    assert_int_equal(init(), 0);
+    use_partial_tree(0xfffffffe, 3);
+    assert_int_equal(write_nodes(sizeof(tree)), 0);
+}
+
 static void assert_region(const struct meminfo *regions, unsigned int index, uint64_t start, uint64_t size)
 {
     assert_true(index < regions->nr_banks);
@@ -323,6 +354,9 @@ int main(void)
         TEST_BUILD(memory_beside_the_windows),
         TEST_BUILD(an_interrupt_of_another_device),
         TEST_BUILD(phandles_and_domains_of_the_partial_tree),
+        TEST_BUILD(highest_phandle_of_the_partial_tree),
+        TEST_BUILD(too_high_a_phandle_in_the_partial_tree),
+        TEST_BUILD(highest_phandle_without_a_bridge),
         TEST_BUILD(windows_are_no_extended_regions),
     };
 

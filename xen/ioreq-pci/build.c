@@ -345,6 +345,13 @@ int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
 
     phandle_last = max(phandle_last, kinfo->phandle_intc);
 
+    if ( nr_bindings && phandle_last >= ~0U - 2 * IOREQ_PCI_BRIDGES )
+    {
+        printk(XENLOG_ERR "%s: phandle %#x in its partial device tree leaves no higher ones\n",
+               bindings[0].path, phandle_last);
+        return -FDT_ERR_BADPHANDLE;
+    }
+
     for ( i = 0; !rc && i < nr_bindings; i++ )
     {
         const struct binding *binding = &bindings[i];
