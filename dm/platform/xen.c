@@ -36,6 +36,7 @@
 #include <xenevtchn.h>
 #include <xenforeignmemory.h>
 #include <xengnttab.h>
+#include <xentoolcore.h>
 #include <xentoollog.h>
 
 #include "claims.h"
@@ -290,6 +291,12 @@ static int open_interfaces(struct platform *platform, const char **error)
     if (open_descriptor(platform)) {
         *error = "out of file descriptors";
         return -EMFILE;
+    }
+    /* Whoever takes this process over has this guest and no other. Grants (opened later) are what a guest gives. */
+    if (xentoolcore_restrict_all(platform->domain) ||
+        ioctl(platform->privcmd, IOCTL_PRIVCMD_RESTRICT, &platform->domain)) {
+        *error = "cannot restrict itself to the domain: the kernel does not know how (Linux 4.11)";
+        return -ENODEV;
     }
     return 0;
 }

@@ -28,6 +28,7 @@
 #include <xenevtchn.h>
 #include <xenforeignmemory.h>
 #include <xengnttab.h>
+#include <xentoolcore.h>
 
 #include "dm_op.h"
 #include "platform/platform.h"
@@ -56,8 +57,11 @@ static struct {
     bool page_fails;
     bool enable_fails;
     bool gone;
+    bool restrict_fails;
     uint64_t bad_frame;        /* cannot be mapped */
 
+    bool restricted;           /* to the guest: all handles, and privcmd */
+    bool restricted_privcmd;
     unsigned int servers;
     unsigned int ports;
     unsigned int bells;
@@ -81,7 +85,11 @@ int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...)
 {
-    return __real_open64(strcmp(path, "/dev/xen/privcmd") == 0 ? "/dev/null" : path, flags);
+    if (strcmp(path, "/dev/xen/privcmd") == 0) {
+        xen.restricted = xen.restricted_privcmd = false;
+        path = "/dev/null";
+    }
+    return __real_open64(path, flags);
 }
 
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
@@ -122,17 +130,35 @@ static int answer(struct bridge_dm_op *op, struct bridge_window *ram)
     }
 }
 
-int __wrap_ioctl(int descriptor, unsigned long request, struct privcmd_dm_op *call);
-int __wrap_ioctl(int descriptor, unsigned long request, struct privcmd_dm_op *call)
+int __wrap_ioctl(int descriptor, unsigned long request, void *argument);
+int __wrap_ioctl(int descriptor, unsigned long request, void *argument)
 {
+    struct privcmd_dm_op *call = argument;
     int error;
 
     assert_true(descriptor >= 0);
+    if (request == IOCTL_PRIVCMD_RESTRICT) {
+        assert_int_equal(*(domid_t *)argument, DOMAIN);
+        assert_false(xen.restricted_privcmd);
+        xen.restricted_privcmd = true;
+        return 0;
+    }
     assert_int_equal(request, IOCTL_PRIVCMD_DM_OP);
     assert_int_equal(call->dom, DOMAIN);
+    assert_true(xen.restricted && xen.restricted_privcmd);
     error = answer(call->ubufs[0].uptr, call->num > 1 ? call->ubufs[1].uptr : NULL);
     errno = -error;
     return error ? -1 : 0;
+}
+
+/* All but grants, which it would close. */
+int xentoolcore_restrict_all(domid_t domain)
+{
+    assert_int_equal(domain, DOMAIN);
+    assert_true(xen.handles >= 3);
+    xen.restricted = !xen.restrict_fails;
+    errno = ENOTTY;
+    return xen.restrict_fails ? -1 : 0;
 }
 
 /* What a handle is made of does not matter, but each is closed. */
@@ -490,6 +516,16 @@ static void test_describe_refused(void **state)
     check_refused(&(struct platform_options){ .domain = DOMID_FIRST_RESERVED }, -ENOENT, "not a domain id");
 }
 
+/* Nothing is asked of Xen before (see __wrap_ioctl()). */
+static void test_restricted_to_the_guest(void **state)
+{
+    (void)state;
+    xen.restrict_fails = true;
+    check_refused(&whole, -ENODEV, "cannot restrict itself to the domain");
+    xen.restrict_fails = false;
+    detach(attach(&whole));
+}
+
 static void test_more_than_128_vcpus(void **state)
 {
     (void)state;
@@ -721,6 +757,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_describe_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_restricted_to_the_guest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_more_than_128_vcpus, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_device_model, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_place_for_a_server, set_up, tear_down),
