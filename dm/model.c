@@ -105,13 +105,15 @@ static unsigned int device_number(const struct model_options *options, unsigned 
 static int create_blk(struct model *model, const struct model_options *options, unsigned int i, const char **reason)
 {
     const struct timespec moment = { .tv_nsec = 10 * 1000000 };
-    int result = blk_create(&model->disk[i].blk, model->loop, model->platform, &options->disk[i], reason);
 
-    for (int waited = 0; result == -EBUSY && platform_resumed(model->platform) && waited < FILE_WAIT_MS; waited += 10) {
+    for (int waited = 0;; waited += 10) {
+        const int result = blk_create(&model->disk[i].blk, model->loop, model->platform, &options->disk[i], reason);
+
+        if (result != -EBUSY || !platform_resumed(model->platform) || waited >= FILE_WAIT_MS) {
+            return result;
+        }
         (void)nanosleep(&moment, NULL);
-        result = blk_create(&model->disk[i].blk, model->loop, model->platform, &options->disk[i], reason);
     }
-    return result;
 }
 
 static int add_disk(struct model *model, const struct model_options *options, unsigned int i, char *error)

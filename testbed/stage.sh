@@ -40,6 +40,23 @@ pending() {
     [[ $(cat "$build/stamps/$1" 2> /dev/null) != "$2" ]]
 }
 
+# For a script that takes no arguments, called with its own: prints the comment that it begins with if there are any.
+no_arguments() {
+    (($#)) || return 0
+    awk 'NR > 2 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
+    [[ $1 == --help ]] && exit 0 || exit 2
+}
+
+# What whatever comes from Debian's archive depends on.
+archive_fingerprint() {
+    fingerprint "$root/testbed/apt-arm64"
+}
+
+# A stage that comes before those that fetch packages: old lists name some that the archive no longer has.
+package_lists() {
+    stage package-lists "$(fingerprint "$(archive_fingerprint)" "$(date +%F)")" "$root/testbed/apt-arm64" update
+}
+
 # stage NAME FINGERPRINT COMMAND [ARG...]
 stage() {
     local name=$1 print=$2 begin=$EPOCHREALTIME status log stamp

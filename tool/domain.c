@@ -346,7 +346,7 @@ void domains_finish(struct domains *domains)
     domains->count = 0;
 }
 
-const struct domain *domains_find(const struct domains *domains, const char *name)
+const struct domain *domains_find(const struct domains *domains, const char *name, struct report *report)
 {
     char number[16];
 
@@ -359,23 +359,26 @@ const struct domain *domains_find(const struct domains *domains, const char *nam
             return domain;
         }
     }
+    report_write(report, REPORT_ERROR, NULL, "there is no domain \"%.64s\"", name);
     return NULL;
 }
 
 const struct domain *domains_find_served(const struct domains *domains, const char *name, struct report *report)
 {
-    const struct domain *domain = domains_find(domains, name);
+    const struct domain *domain = domains_find(domains, name, report);
 
     if (domain == NULL) {
-        report_write(report, REPORT_ERROR, NULL, "there is no domain \"%.64s\"", name);
-    } else if (report->errors != 0) {
-        report_write(report, REPORT_ERROR, domain->path, "nothing is printed because of the errors above");
-    } else if (domain->bridge_count == 0) {
-        report_write(report, REPORT_ERROR, domain->path, "the domain has no bridge (" BRIDGE_PROPERTY ")");
-    } else {
-        return domain;
+        return NULL;
     }
-    return NULL;
+    if (report->errors != 0) {
+        report_write(report, REPORT_ERROR, domain->path, "nothing is printed because of the errors above");
+        return NULL;
+    }
+    if (domain->bridge_count == 0) {
+        report_write(report, REPORT_ERROR, domain->path, "the domain has no bridge (" BRIDGE_PROPERTY ")");
+        return NULL;
+    }
+    return domain;
 }
 
 unsigned int domain_ram(const struct domain *domain, struct bridge_window *banks)

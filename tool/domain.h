@@ -70,8 +70,8 @@ bool domains_read(struct domains *domains, const struct host_tree *tree);
 
 void domains_finish(struct domains *domains);
 
-/* By path, by the node's name, or by number; NULL when there is none. */
-const struct domain *domains_find(const struct domains *domains, const char *name);
+/* By path, by the node's name, or by number; NULL, reported, when there is none. */
+const struct domain *domains_find(const struct domains *domains, const char *name, struct report *report);
 
 /* The same, when something is to be made for its bridges. NULL, reported, if it has none or the tree has errors. */
 const struct domain *domains_find_served(const struct domains *domains, const char *name, struct report *report);

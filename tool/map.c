@@ -221,30 +221,22 @@ static void print_domain(const struct domain *domain, unsigned int address_bits)
 static void print_domains(const struct options *options, const struct domains *domains, const char *name,
                           struct report *report)
 {
-    const struct domain *domain = name != NULL ? domains_find(domains, name) : NULL;
+    const struct domain *domain = name != NULL ? domains_find(domains, name, report) : NULL;
 
-    if (name != NULL && domain == NULL) {
-        report_write(report, REPORT_ERROR, NULL, "there is no domain \"%.64s\"", name);
-    } else if (domain != NULL) {
+    if (domain != NULL) {
         print_domain(domain, options->address_bits);
-    } else {
-        for (size_t i = 0; i < domains->count; i++) {
-            if (i > 0) {
-                putchar('\n');
-            }
-            print_domain(domains->domains[i], options->address_bits);
+    }
+    for (size_t i = 0; name == NULL && i < domains->count; i++) {
+        if (i > 0) {
+            putchar('\n');
         }
+        print_domain(domains->domains[i], options->address_bits);
     }
 }
 
 int command_map(int count, char **arguments)
 {
     struct options options = {.usage = usage, .operands_min = 1, .operands_max = 2};
-    int status = EXIT_OK;
 
-    if (!options_read(&options, count, arguments, &status)) {
-        return status;
-    }
-    return options_run(&options, arguments[options.operand],
-                       options.operand + 1 < count ? arguments[options.operand + 1] : NULL, print_domains);
+    return options_command(&options, count, arguments, print_domains);
 }

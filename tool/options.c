@@ -95,9 +95,7 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
     return good || usage_error(arguments[0], status);
 }
 
-int options_run(const struct options *options, const char *file, const char *name,
-                void (*print)(const struct options *options, const struct domains *domains, const char *name,
-                              struct report *report))
+int options_run(const struct options *options, const char *file, const char *name, options_print_fn *print)
 {
     struct report report = {.stream = stderr, .file = strcmp(file, "-") == 0 ? "<stdin>" : file};
     struct domains domains = {.address_bits = options->address_bits};
@@ -114,4 +112,15 @@ int options_run(const struct options *options, const char *file, const char *nam
         return EXIT_PROBLEMS;
     }
     return report.errors == 0 ? EXIT_OK : EXIT_PROBLEMS;
+}
+
+int options_command(struct options *options, int count, char **arguments, options_print_fn *print)
+{
+    int status = EXIT_OK;
+
+    if (!options_read(options, count, arguments, &status)) {
+        return status;
+    }
+    return options_run(options, arguments[options->operand],
+                       options->operand + 1 < count ? arguments[options->operand + 1] : NULL, print);
 }

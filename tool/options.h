@@ -22,12 +22,17 @@ struct options {
 /* False when the subcommand has nothing more to do: it returns *status. */
 bool options_read(struct options *options, int count, char **arguments, int *status);
 
+/* What a subcommand prints of a tree's domains; name is the one that the command line names, or NULL. */
+typedef void options_print_fn(const struct options *options, const struct domains *domains, const char *name,
+                              struct report *report);
+
 /*
- * Reads the domains of a tree, has them printed, `name` being what the command line says of them, and flushes the
- * standard output. EXIT_PROBLEMS when the report has errors or the output could not be written.
+ * Reads the domains of a tree, has them printed, and flushes the standard output. EXIT_PROBLEMS when the report has
+ * errors or the output could not be written.
  */
-int options_run(const struct options *options, const char *file, const char *name,
-                void (*print)(const struct options *options, const struct domains *domains, const char *name,
-                              struct report *report));
+int options_run(const struct options *options, const char *file, const char *name, options_print_fn *print);
+
+/* All of a subcommand whose operands are a tree and, if it is there, a domain. */
+int options_command(struct options *options, int count, char **arguments, options_print_fn *print);
 
 #endif

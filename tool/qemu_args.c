@@ -111,10 +111,6 @@ static void print_domain(const struct options *options, const struct domains *do
 int command_qemu_args(int count, char **arguments)
 {
     struct options options = {.usage = usage, .takes_bridge = true, .operands_min = 2, .operands_max = 2};
-    int status = EXIT_OK;
 
-    if (!options_read(&options, count, arguments, &status)) {
-        return status;
-    }
-    return options_run(&options, arguments[options.operand], arguments[options.operand + 1], print_domain);
+    return options_command(&options, count, arguments, print_domain);
 }

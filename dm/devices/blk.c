@@ -432,7 +432,7 @@ int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, c
                const char **error)
 {
     struct blk *created = calloc(1, sizeof(*created));
-    const bool grants = platform_bridge(platform)->flags & BRIDGE_FLAG_GRANTS;
+    const bool grants = platform_uses_grants(platform);
     unsigned int logical = SECTOR, physical = SECTOR;
     int result;
 

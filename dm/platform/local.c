@@ -678,8 +678,8 @@ void *platform_map(struct platform *platform, uint64_t address, uint64_t length,
     void *memory = NULL;
 
     if (!guest->refuse_memory) {
-        memory = guest->config.bridge.flags & BRIDGE_FLAG_GRANTS ? map_grants(guest, address, length, write)
-                                                                 : local_guest_memory(guest, address, length);
+        memory = platform_uses_grants(platform) ? map_grants(guest, address, length, write)
+                                                : local_guest_memory(guest, address, length);
     }
     if (guest->looked_up) {
         guest->looked_up(guest->looked_up_opaque);
@@ -695,7 +695,7 @@ void platform_unmap(struct platform *platform, void *memory, uint64_t length)
     uint32_t pages;
     void *first;
 
-    if (!(guest->config.bridge.flags & BRIDGE_FLAG_GRANTS)) {
+    if (!platform_uses_grants(platform)) {
         return;
     }
     if (guest->looked_up) {

@@ -68,6 +68,12 @@ void platform_destroy(struct platform *platform);
 /* The bridge, as the hypervisor describes it. Borrowed; constant while the platform lives. */
 const struct bridge *platform_bridge(const struct platform *platform);
 
+/* Whether guest memory is reached by grants: platform_map(). */
+static inline bool platform_uses_grants(const struct platform *platform)
+{
+    return platform_bridge(platform)->flags & BRIDGE_FLAG_GRANTS;
+}
+
 /* A file descriptor that polls readable while guest accesses (may) wait: then call platform_serve(). */
 int platform_descriptor(const struct platform *platform);
 

@@ -376,7 +376,7 @@ static int attach(struct platform *platform, const struct platform_options *opti
         return -EBUSY;
     }
 
-    if ((platform->bridge.flags & BRIDGE_FLAG_GRANTS) && open_grants(platform)) {
+    if (platform_uses_grants(platform) && open_grants(platform)) {
         *error = "no /dev/xen/gntdev: the bridge has the flag GRANTS; load the module xen-gntdev";
         return -ENODEV;
     }

@@ -87,7 +87,7 @@ int virtio_device_init(struct virtio_device *device, uint16_t id, const struct v
                        struct loop *loop, struct platform *platform, unsigned int queue_count, uint16_t queue_size,
                        uint64_t features)
 {
-    const bool grants = platform_bridge(platform)->flags & BRIDGE_FLAG_GRANTS;
+    const bool grants = platform_uses_grants(platform);
 
     *device = (struct virtio_device){
         .operations = operations,

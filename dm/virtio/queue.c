@@ -21,7 +21,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endi
 
 int virtqueue_init(struct virtqueue *queue, struct platform *platform, uint16_t size_max)
 {
-    const bool grants = platform_bridge(platform)->flags & BRIDGE_FLAG_GRANTS;
+    const bool grants = platform_uses_grants(platform);
 
     *queue = (struct virtqueue){ .platform = platform, .size_max = size_max };
     queue->vectors = calloc((size_t)size_max * size_max, sizeof(*queue->vectors));
