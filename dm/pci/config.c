@@ -43,6 +43,7 @@ static void read_part(struct pci_config *config, unsigned int offset, unsigned i
 
 static void write_part(struct pci_config *config, unsigned int offset, unsigned int size, const uint8_t *bytes)
 {
+    config->before = pci_config_get32(config, offset & ~3u);
     for (unsigned int i = 0; i < size; i++) {
         const unsigned int at = offset + i;
         const uint8_t kept = (uint8_t)(config->value[at] & ~config->writable[at] & ~(config->clear[at] & bytes[i]));

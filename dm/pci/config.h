@@ -40,6 +40,7 @@ struct pci_config {
     uint8_t initial[PCI_CONFIG_SIZE];  /* what a reset restores */
     struct pci_config_register registers[PCI_CONFIG_REGISTERS_MAX];
     unsigned int register_count;
+    uint32_t before;         /* for `written`: what the 32-bit register held that has been written */
     uint8_t capability_end;  /* where the next capability goes */
     uint8_t capability_last; /* offset of the pointer that the next capability is linked to */
 };

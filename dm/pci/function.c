@@ -18,6 +18,8 @@
 #define EXPRESS_SIZE  0x3cu /* version 2 */
 #define EXPRESS_V2    2u
 #define INTERRUPT_PIN 1u /* INTA */
+#define POWER_D0      0u /* what PCI_PM_CTRL_STATE_MASK selects */
+#define POWER_D3      3u
 
 static void permissions_changed(void *opaque)
 {
@@ -74,12 +76,27 @@ void pci_function_add_bar(struct pci_function *function, unsigned int index, uin
     pci_config_add_register(config, &bar);
 }
 
+/* 7.5.2.2: what asks for a state that is not offered, D1 or D2, is ignored. */
+static void power_written(void *opaque)
+{
+    struct pci_function *function = opaque;
+    const unsigned int offset = function->power_management + PCI_PM_CTRL;
+    const uint16_t control = pci_config_get16(&function->config, offset);
+    const uint16_t state = control & PCI_PM_CTRL_STATE_MASK;
+
+    if (state != POWER_D0 && state != POWER_D3) {
+        pci_config_set16(&function->config, offset, (uint16_t)function->config.before);
+        return;
+    }
+    permissions_changed(function);
+}
+
 void pci_function_add_power_management(struct pci_function *function)
 {
     struct pci_config *config = &function->config;
     const uint8_t offset = pci_config_add_capability(config, PCI_CAP_ID_PM, PCI_PM_SIZEOF);
     const struct pci_config_register control = {
-        .offset = (uint16_t)(offset + PCI_PM_CTRL), .size = 2, .written = permissions_changed, .opaque = function,
+        .offset = (uint16_t)(offset + PCI_PM_CTRL), .size = 2, .written = power_written, .opaque = function,
     };
 
     function->power_management = offset;
@@ -189,8 +206,7 @@ bool pci_function_awake(const struct pci_function *function)
                                  ? 0
                                  : pci_config_get16(&function->config, function->power_management + PCI_PM_CTRL);
 
-    /* D1 and D2 are not offered; a function in a state that it does not know is not awake either. */
-    return !function->resetting && (control & PCI_PM_CTRL_STATE_MASK) == 0;
+    return !function->resetting && (control & PCI_PM_CTRL_STATE_MASK) == POWER_D0;
 }
 
 bool pci_function_mastering(const struct pci_function *function)

@@ -199,13 +199,14 @@ unsigned int virtio_device_in_flight(const struct virtio_device *device)
 }
 
 /*
- * 2.2.1, 6.1: nothing that was not offered, and VERSION_1, since there is no legacy interface. A driver that does not
- * accept ACCESS_PLATFORM would give us addresses where grants are wanted (6.2).
+ * 2.2.1: nothing that was not offered. A driver that does not accept ACCESS_PLATFORM would give us addresses where
+ * grants are wanted (6.2), and one that uses grants knows VERSION_1. Otherwise a driver may leave VERSION_1 out, as small
+ * ones do (6.1 leaves it to the device): there is one interface and one byte order, whatever it says.
  */
 static bool acceptable(const struct virtio_device *device)
 {
-    const uint64_t required =
-        FEATURE(VIRTIO_F_VERSION_1) | (device->features_offered & FEATURE(VIRTIO_F_ACCESS_PLATFORM));
+    const bool grants = device->features_offered & FEATURE(VIRTIO_F_ACCESS_PLATFORM);
+    const uint64_t required = grants ? FEATURE(VIRTIO_F_ACCESS_PLATFORM) | FEATURE(VIRTIO_F_VERSION_1) : 0;
 
     return (device->features & ~device->features_offered) == 0 && (device->features & required) == required;
 }

@@ -32,8 +32,8 @@ static void config_interrupt(void *opaque)
 {
     struct virtio_pci *pci = opaque;
 
+    pci->isr |= VIRTIO_PCI_ISR_CONFIG; /* 4.1.4.5.1: with MSI-X, too */
     if (!pci_msix_enabled(&pci->function)) {
-        pci->isr |= VIRTIO_PCI_ISR_CONFIG;
         pci_intx_assert(&pci->function);
     } else if (pci->config_vector != VIRTIO_MSI_NO_VECTOR) {
         pci_msix_send(&pci->function, pci->config_vector);

@@ -478,9 +478,24 @@ static void test_power_state_d3(struct driver *driver)
     assert_int_equal(driver_wait(driver).len, 4097);
     assert_int_equal(local_guest_counters(machine->guest)->interrupts, before + 1);
     assert_int_equal(driver_status(driver), 0xf);
-    for (uint64_t power = 1; power < 3; power++) { /* states that are not offered */
-        config_write(driver, driver->power_management + PCI_PM_CTRL, 2, power);
-        config_write(driver, driver->power_management + PCI_PM_CTRL, 2, 0);
+}
+
+/* 7.5.2.2: D1 and D2 are not offered: the write is completed, and nothing changes, in D0 and in D3. */
+static void test_power_states_that_are_not_offered(struct driver *driver)
+{
+    const unsigned int control = driver->power_management + PCI_PM_CTRL;
+
+    for (uint64_t power = 1; power < 3; power++) {
+        for (unsigned int size = 1; size <= 4; size *= 2) {
+            config_write(driver, control, size, power);
+            assert_int_equal(config_read(driver, control, 2), PCI_PM_CTRL_NO_SOFT_RESET);
+            driver_check_serves(driver);
+        }
+        config_write(driver, control, 2, 3);
+        config_write(driver, control, 2, power);
+        assert_int_equal(config_read(driver, control, 2), 3 | PCI_PM_CTRL_NO_SOFT_RESET);
+        assert_int_equal(machine_read(driver->machine, driver->common, 4), UINT32_MAX);
+        config_write(driver, control, 2, 0);
         driver_check_serves(driver);
     }
 }
@@ -564,6 +579,7 @@ int main(void)
         driver_test(test_msix_data_outside_the_frame, .disks = 2),
         driver_test(test_msix_address_not_the_frame, .disks = 2),
         driver_test(test_power_state_d3, .disks = 2),
+        driver_test(test_power_states_that_are_not_offered),
         driver_test(test_intx_disable_while_asserted, .intx_only = true),
         driver_test(test_random_writes, .disks = 2),
     };

@@ -74,14 +74,18 @@ static void test_features(struct driver *driver)
     assert_false(driver->features & 1ull << VIRTIO_RING_F_INDIRECT_DESC);
     assert_int_equal(size_max, PLATFORM_GRANT_BYTES);
 
-    /* A driver that would give guest physical addresses. */
-    driver_reset(driver);
-    driver_set_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
-    common_write(driver, VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
-    common_write(driver, VIRTIO_PCI_COMMON_GF, 4, 1u << (VIRTIO_F_VERSION_1 - 32));
-    driver_set_status(driver, DRIVER_NEGOTIATED);
-    assert_false(driver_status(driver) & VIRTIO_CONFIG_S_FEATURES_OK);
-    driver_check_serves(driver);
+    /* Drivers that would give guest physical addresses, and one that says one thing and means another. */
+    for (unsigned int i = 0; i < 3; i++) {
+        const uint32_t upper[] = { 0, 1u << (VIRTIO_F_VERSION_1 - 32), 1u << (VIRTIO_F_ACCESS_PLATFORM - 32) };
+
+        driver_reset(driver);
+        driver_set_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
+        common_write(driver, VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
+        common_write(driver, VIRTIO_PCI_COMMON_GF, 4, upper[i]);
+        driver_set_status(driver, DRIVER_NEGOTIATED);
+        assert_false(driver_status(driver) & VIRTIO_CONFIG_S_FEATURES_OK);
+        driver_check_serves(driver);
+    }
 }
 
 static void test_transfers_of_every_shape(struct driver *driver)
