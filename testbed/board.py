@@ -19,6 +19,7 @@ A run ends when every pattern of `until` was seen, when one of `unless` was, whe
 QEMU ends, or at the timeout, and QEMU is gone when run() returns or raises.
 """
 import ctypes
+import fcntl
 import os
 import re
 import select
@@ -298,8 +299,8 @@ domU{number} {{
         self.console = Console(self.log)
         missing = [re.compile(pattern) for pattern in until]
         fatal = [re.compile(pattern) for pattern in (*unless, *DISASTERS)]
-        start = time.monotonic()
-        with open(self.log, "w", encoding="utf-8") as log, Qemu(command) as qemu:
+        with (Processors(self.cpus), open(self.log, "w", encoding="utf-8") as log, Qemu(command) as qemu):
+            start = time.monotonic()
             reason = f"timeout after {self.timeout} s"
             deadline = start + self.timeout
             while missing and time.monotonic() < deadline:
@@ -326,6 +327,44 @@ domU{number} {{
             waiting = ", ".join(repr(pattern.pattern) for pattern in missing)
             raise Failed(f"{reason}; not seen: {waiting or 'nothing'} (console: {self.log})")
         return self.console
+
+
+class Processors:
+    """Some of this machine's processors, for as long as the with statement lasts: boards of several processes at once,
+    as ./check runs them, do not take them from each other, or what a board measures in real time would be the others'.
+    Who came first gets his first. They are given back when this process dies, however it does."""
+
+    PLACES = BUILD / "processors"       # a file to lock for each, and one for whose turn it is
+    COUNT = len(os.sched_getaffinity(0))
+
+    def __init__(self, wanted):
+        self._wanted = min(wanted, self.COUNT)
+        self._held = []
+
+    def __enter__(self):
+        self.PLACES.mkdir(parents=True, exist_ok=True)
+        with open(self.PLACES / "turn", "w", encoding="utf-8") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            while True:
+                for number in range(self.COUNT):
+                    if len(self._held) < self._wanted:
+                        self._try(self.PLACES / str(number))
+                if len(self._held) == self._wanted:
+                    return self
+                time.sleep(0.1)
+
+    def _try(self, place):
+        file = open(place, "w", encoding="utf-8")       # pylint: disable=consider-using-with
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._held.append(file)
+        except BlockingIOError:
+            file.close()
+
+    def __exit__(self, *_):
+        for file in self._held:
+            file.close()
+        self._held = []
 
 
 class Qemu:

@@ -26,14 +26,16 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from board import VERSION
+from board import VERSION, Processors
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 LOGS = BUILD / "logs"
 MARK = "SIDEBRIDGE_CHECK"       # in the environment of all that this run starts
+BOARD_MIB = 4096                # of this machine's memory: more than any board of the tests has
 TAP = re.compile(r"^(not )?ok\b(?: \d+)?(?: -)?\s*([^#\n]*)(#\s*SKIP.*)?", re.M | re.I)
 
 
@@ -126,21 +128,34 @@ def run_unit(score, names):
                 score.passed += 1
 
 
-def run_system(score, file, cases):
-    """Runs one file of tests/system or tests/qemu, and shows its lines as they come."""
-    test = file.stem
-    heading(f"{file.parent.name} test {test}")
+def run_file(file, cases):
+    """Runs one file of tests/system or tests/qemu, and shows its lines as they come; its exit status and text."""
     text = []
     with subprocess.Popen([sys.executable, file, *cases], cwd=ROOT,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           errors="replace") as process:
         for line in process.stdout:
-            print(line, end="", flush=True)
+            print(f"{file.stem:24} {line}", end="", flush=True)
             text.append(line)
-    before = len(score.failed)
-    count = score.tap(test, "".join(text))
-    if (process.returncode and len(score.failed) == before) or count == 0:
-        score.failed.append(f"{test}: exit status {process.returncode}, {count} results")
+    return process.returncode, "".join(text)
+
+
+def run_system(score, chosen):
+    """Runs (file, cases), several at once: most boards have one processor. Those that have more wait for them."""
+    with ThreadPoolExecutor(max_workers=at_once()) as pool:
+        results = pool.map(lambda item: run_file(*item), chosen)
+        for (file, _), (status, text) in zip(chosen, results):
+            before = len(score.failed)
+            count = score.tap(file.stem, text)
+            if (status and len(score.failed) == before) or count == 0:
+                score.failed.append(f"{file.stem}: exit status {status}, {count} results")
+
+
+def at_once():
+    """How many boards this machine has processors and memory for."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        free_mib = int(re.search(r"^MemAvailable: *(\d+)", file.read(), re.M)[1]) // 1024
+    return max(1, min(Processors.COUNT, free_mib // BOARD_MIB))
 
 
 def marked_processes():
@@ -216,11 +231,15 @@ def main():
         if native and chosen_unit:
             heading("unit tests")
             run_unit(score, [] if "unit" in chosen_unit else chosen_unit)
+        boards = []
         for test, file in system.items():
             cases = [name.partition(":")[2] for name in chosen_system
                      if name.startswith(f"{test}:")]
             if cases or test in chosen_system or suite in chosen_system:
-                run_system(score, file, cases)
+                boards.append((file, cases))
+        if boards:
+            heading(f"{suite} tests")
+            run_system(score, boards)
 
     end_left_behind(score)
     heading(f"result, after {time.monotonic() - start:.0f} s")
