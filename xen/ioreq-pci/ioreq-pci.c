@@ -70,9 +70,10 @@ static uint64_t service_read(const struct ioreq_pci_bridge *b, paddr_t gpa)
     /* In the frame the offset wraps. */
     if ( offset < sizeof(status) )
     {
-        offset = array_index_nospec(offset, sizeof(status));
-        memcpy(&data, (const uint8_t *)status + offset,
-               min(sizeof(data), sizeof(status) - offset));
+        size_t first = array_index_nospec((size_t)offset, sizeof(status));
+
+        memcpy(&data, (const uint8_t *)status + first,
+               min(sizeof(data), sizeof(status) - first));
     }
 
     return data;
