@@ -4,8 +4,9 @@
  * request for one poll, made anew each time, so that a descriptor that is still readable is reported again
  * (level-triggered).
  *
- * Two limits: the submission queue, emptied at every turn, and the completion queue, which is never overcommitted:
- * `started` stays below its size. The queue `waiting` holds what does not fit.
+ * Two limits. The submission queue is filled at the beginning of a turn and emptied by it, polls first. The completion
+ * queue, twice as long, is never overcommitted: half of it is for requests, of which no more than `limit` are started,
+ * half for polls. Requests that have not been started are in the queue `waiting`.
  */
 #include "loop.h"
 
@@ -17,15 +18,32 @@
 
 struct loop {
     struct io_uring ring;
-    unsigned int limit;    /* requests that may be started at once */
-    unsigned int started;  /* requests that the kernel has or will have at the next turn, watches included */
-    unsigned int watches;  /* of those and of the waiting ones, how many are watches */
-    unsigned int queued;   /* length of `waiting` */
+    unsigned int limit;   /* requests that may be started at once */
+    unsigned int started; /* requests that the kernel has or will have in this turn */
+    unsigned int queued;  /* length of `waiting` */
+    unsigned int polls;   /* watches that the kernel has */
+    bool looked;          /* at what is readable, since a read was last tried at once */
     struct loop_request *waiting;
     struct loop_request **waiting_end;
+    struct loop_watch *watches;
     struct loop_task *tasks;
     struct loop_task **tasks_end;
 };
+
+/* The fewer interruptions the better: completions are for this thread, when it asks for them. */
+static int create_ring(struct io_uring *ring, unsigned int entries)
+{
+    const unsigned int choice[] = {
+        IORING_SETUP_CLAMP | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, /* Linux 6.1 */
+        IORING_SETUP_CLAMP,
+    };
+    int error = -EINVAL;
+
+    for (unsigned int i = 0; i < 2 && error == -EINVAL; i++) {
+        error = io_uring_queue_init(entries, ring, choice[i]);
+    }
+    return error;
+}
 
 int loop_create(struct loop **loop, unsigned int entries)
 {
@@ -39,7 +57,7 @@ int loop_create(struct loop **loop, unsigned int entries)
     if (!created) {
         return -ENOMEM;
     }
-    error = io_uring_queue_init(entries, &created->ring, IORING_SETUP_CLAMP);
+    error = create_ring(&created->ring, entries);
     if (error) {
         free(created);
         return error;
@@ -86,38 +104,55 @@ static void prepare(struct io_uring_sqe *sqe, const struct loop_request *request
     }
 }
 
-static bool try_start(struct loop *loop, struct loop_request *request)
+/* False: the submission queue is full. */
+static bool submit(struct loop *loop, struct loop_request *request)
 {
-    struct io_uring_sqe *sqe = loop->started < loop->limit ? io_uring_get_sqe(&loop->ring) : NULL;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
 
     if (!sqe) {
         return false;
     }
     prepare(sqe, request);
     io_uring_sqe_set_data(sqe, request);
-    loop->started++;
     return true;
 }
 
 static void start(struct loop *loop, struct loop_request *request)
 {
     request->next = NULL;
-    if (!loop->waiting && try_start(loop, request)) {
-        return;
-    }
     *loop->waiting_end = request;
     loop->waiting_end = &request->next;
     loop->queued++;
 }
 
+/* The first one that waits, which there is. */
+static struct loop_request *take_waiting(struct loop *loop)
+{
+    struct loop_request *request = loop->waiting;
+
+    loop->waiting = request->next;
+    if (!loop->waiting) {
+        loop->waiting_end = &loop->waiting;
+    }
+    loop->queued--;
+    return request;
+}
+
+static void start_polls(struct loop *loop)
+{
+    for (struct loop_watch *watch = loop->watches; watch; watch = watch->next) {
+        if (!watch->polled && !watch->ended && submit(loop, &watch->request)) {
+            watch->polled = true;
+            loop->polls++;
+        }
+    }
+}
+
 static void start_waiting(struct loop *loop)
 {
-    while (loop->waiting && try_start(loop, loop->waiting)) {
-        loop->waiting = loop->waiting->next;
-        if (!loop->waiting) {
-            loop->waiting_end = &loop->waiting;
-        }
-        loop->queued--;
+    while (loop->waiting && loop->started < loop->limit && submit(loop, loop->waiting)) {
+        (void)take_waiting(loop);
+        loop->started++;
     }
 }
 
@@ -152,19 +187,12 @@ void loop_sync(struct loop *loop, struct loop_request *request, int descriptor, 
     start(loop, request);
 }
 
-static void watch_again(struct loop_watch *watch)
+static void watch_done(struct loop_watch *watch, int result)
 {
-    watch->loop->watches++;
-    start(watch->loop, &watch->request);
-}
-
-static void watch_done(struct loop_request *request, int result)
-{
-    /* The request is the watch's first member. */
-    struct loop_watch *watch = (struct loop_watch *)(void *)request;
     int error = 0;
 
-    watch->loop->watches--;
+    watch->polled = false;
+    watch->loop->polls--;
     if (result < 0) {
         error = result;
     } else if (result & POLLNVAL) {
@@ -172,18 +200,23 @@ static void watch_done(struct loop_request *request, int result)
     } else if (!(result & POLLIN) && (result & (POLLERR | POLLHUP))) {
         error = -EIO;
     }
+    watch->ended = error != 0;
     watch->ready(watch->opaque, error);
-    if (!error) {
-        watch_again(watch);
-    }
+}
+
+void loop_watch_asleep(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready,
+                       loop_sleep_fn *sleep, void *opaque)
+{
+    *watch = (struct loop_watch){
+        .request = { .operation = IORING_OP_POLL_ADD, .descriptor = descriptor },
+        .loop = loop, .next = loop->watches, .ready = ready, .sleep = sleep, .opaque = opaque,
+    };
+    loop->watches = watch;
 }
 
 void loop_watch(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready, void *opaque)
 {
-    *watch = (struct loop_watch){ .loop = loop, .ready = ready, .opaque = opaque };
-    watch->request = (struct loop_request){ .operation = IORING_OP_POLL_ADD, .descriptor = descriptor,
-                                            .done = watch_done };
-    watch_again(watch);
+    loop_watch_asleep(loop, watch, descriptor, ready, NULL, opaque);
 }
 
 void loop_defer(struct loop *loop, struct loop_task *task)
@@ -218,22 +251,58 @@ static void handle_completions(struct loop *loop)
 {
     struct io_uring_cqe *cqe;
 
-    for (unsigned int i = 0; i < loop->limit && io_uring_peek_cqe(&loop->ring, &cqe) == 0; i++) {
+    for (unsigned int i = 0; i < 2 * loop->limit && io_uring_peek_cqe(&loop->ring, &cqe) == 0; i++) {
         struct loop_request *const request = io_uring_cqe_get_data(cqe);
         const int result = cqe->res;
 
         io_uring_cqe_seen(&loop->ring, cqe);
-        loop->started--;
-        request->done(request, result);
+        if (request->operation == IORING_OP_POLL_ADD) {
+            /* The request is the watch's first member. */
+            watch_done((struct loop_watch *)(void *)request, result);
+        } else {
+            loop->started--;
+            request->done(request, result);
+        }
     }
 }
 
-int loop_run_once(struct loop *loop, bool wait)
+/* The only watch, if it can sleep, and nothing is in the ring. */
+static struct loop_watch *sleeper(const struct loop *loop)
+{
+    struct loop_watch *watch = loop->watches;
+
+    return loop->started == 0 && watch && !watch->next && watch->sleep && !watch->ended ? watch : NULL;
+}
+
+/* Whether the one request that waits was a read of what is in memory; it has ended. */
+static bool read_at_once(struct loop *loop)
+{
+    struct loop_request *request = loop->waiting;
+    ssize_t result;
+
+    if (!loop->looked || loop->queued != 1 || loop->tasks || !sleeper(loop) ||
+        request->operation != IORING_OP_READV) {
+        return false;
+    }
+    loop->looked = false;
+    result = preadv2(request->descriptor, request->vector, (int)request->count, (off_t)request->offset, RWF_NOWAIT);
+    if (result < 0 && (errno == EAGAIN || errno == EOPNOTSUPP)) {
+        return false;
+    }
+    (void)take_waiting(loop);
+    request->done(request, result < 0 ? -errno : (int)result);
+    return true;
+}
+
+/* A turn of the ring. */
+static int turn_ring(struct loop *loop, bool wait)
 {
     int result;
 
+    start_polls(loop);
     start_waiting(loop);
-    result = io_uring_submit_and_wait(&loop->ring, wait && !loop->tasks ? 1 : 0);
+    result = wait ? io_uring_submit_and_wait(&loop->ring, 1) : io_uring_submit_and_get_events(&loop->ring);
+    loop->looked = true;
     /*
      * EAGAIN, EBUSY: the kernel is short of memory or has completions that want to be read first; what is not
      * submitted stays.
@@ -242,11 +311,28 @@ int loop_run_once(struct loop *loop, bool wait)
         return result;
     }
     handle_completions(loop);
-    run_tasks(loop);
     return 0;
+}
+
+int loop_run_once(struct loop *loop, bool wait)
+{
+    int error = 0;
+
+    if (read_at_once(loop)) {
+        /* The rest has the next turn. */
+    } else if (wait && !loop->tasks && !loop->waiting && sleeper(loop)) {
+        loop->looked = true;
+        sleeper(loop)->sleep(sleeper(loop)->opaque);
+    } else {
+        error = turn_ring(loop, wait && !loop->tasks);
+    }
+    if (!error) {
+        run_tasks(loop);
+    }
+    return error;
 }
 
 unsigned int loop_requests(const struct loop *loop)
 {
-    return loop->started + loop->queued - loop->watches;
+    return loop->started + loop->queued;
 }

@@ -8,8 +8,18 @@
  *   task     a function to be called once, after what is being handled now, and after at most one turn of the loop
  *
  * Nothing is allocated after loop_create() and nothing is dropped: a request that finds the ring full waits in a
- * queue, in order, and starts when another one has ended. One thread, the one that created the loop; functions that
- * are called may call everything here but loop_run_once() and loop_destroy().
+ * queue, in order, and starts when another one has ended. Watches have places of their own: however many requests
+ * there are, and however long the storage takes, what becomes readable is seen.
+ *
+ * Where the loop sleeps when there is nothing to do:
+ *   with the watch that can sleep (loop_watch_asleep()) and nothing else, neither watch nor request: in its function,
+ *     that is, one blocking read(2) which brings what has happened: a sleep cannot cost less
+ *   else: in io_uring_enter(2), for requests and watches alike
+ * Likewise a read that is alone, with nothing else in the ring, is first tried at once, by preadv2(2) with RWF_NOWAIT:
+ * what is in memory needs no ring, and no two system calls. Between two such reads what is readable has its turn.
+ *
+ * One thread, the one that created the loop; functions that are called may call everything here but loop_run_once() and
+ * loop_destroy(). Whoever wants to wake the loop, such as a signal handler, makes a watched descriptor readable.
  *
  * Functions that return int return 0 or a negative errno value.
  */
@@ -28,6 +38,9 @@ typedef void loop_done_fn(struct loop_request *request, int result);
 
 /* error: 0, or why the descriptor cannot be watched any more (a negative errno value; the watch has ended). */
 typedef void loop_ready_fn(void *opaque, int error);
+
+/* Waits until a watched descriptor is readable, in a system call of its own, and handles what has come. */
+typedef void loop_sleep_fn(void *opaque);
 
 typedef void loop_task_fn(void *opaque);
 
@@ -48,8 +61,12 @@ struct loop_watch {
     /* private */
     struct loop_request request;
     struct loop *loop;
+    struct loop_watch *next;
     loop_ready_fn *ready;
+    loop_sleep_fn *sleep;
     void *opaque;
+    bool polled; /* the kernel has it */
+    bool ended;
 };
 
 struct loop_task {
@@ -60,10 +77,7 @@ struct loop_task {
     bool queued;
 };
 
-/*
- * `entries` is the number of requests and watches that may be under way at once: 1..4096, rounded up to a power of
- * two.
- */
+/* `entries` is the number of requests that may be under way at once: 1..4096, rounded up to a power of two. */
 int loop_create(struct loop **loop, unsigned int entries);
 
 /*
@@ -71,8 +85,15 @@ int loop_create(struct loop **loop, unsigned int entries);
  */
 void loop_destroy(struct loop *loop);
 
-/* Watches until an error or loop_destroy(). */
+/* Watches until an error or loop_destroy(). As many watches as `entries`. */
 void loop_watch(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready, void *opaque);
+
+/*
+ * The same for the descriptor from which most of the work comes; one a loop. Its `ready` must not wait, even if there
+ * is nothing to read: it may have been read since it was polled.
+ */
+void loop_watch_asleep(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready,
+                       loop_sleep_fn *sleep, void *opaque);
 
 /*
  * File I/O at an offset in bytes. The vectors (count 1..1024) stay the caller's and valid until the request has

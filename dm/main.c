@@ -11,12 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "model.h"
 
 #define NAME "sidebridge-dm"
+
+#define ALIVE_SECONDS 2 /* how often to look whether the guest is still there */
 
 enum exit_code {
     EXIT_OK = 0,
@@ -223,17 +225,45 @@ static int parse(struct command_line *line, int argc, char **argv)
     return EXIT_OK;
 }
 
-/* The signals that end the process become readable here instead; -1 on failure. */
-static int open_signals(void)
+static struct model *signalled; /* while signals are not blocked */
+
+static void take_signal(int signal)
+{
+    const int saved = errno;
+
+    model_signal(signalled, signal != SIGALRM);
+    errno = saved;
+}
+
+static int signal_set(sigset_t *signals)
+{
+    return sigemptyset(signals) || sigaddset(signals, SIGTERM) || sigaddset(signals, SIGINT) ||
+                   sigaddset(signals, SIGALRM)
+               ? -1
+               : 0;
+}
+
+/* Until there is a model, and when it has ended, signals wait. */
+static int block_signals(void)
 {
     sigset_t signals;
 
-    (void)signal(SIGPIPE, SIG_IGN);
-    if (sigemptyset(&signals) || sigaddset(&signals, SIGTERM) || sigaddset(&signals, SIGINT) ||
-        sigprocmask(SIG_BLOCK, &signals, NULL)) {
-        return -1;
-    }
-    return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    return signal_set(&signals) || sigprocmask(SIG_BLOCK, &signals, NULL) ? -1 : 0;
+}
+
+/* From now on signals are the model's, and one comes every ALIVE_SECONDS. */
+static int give_signals(struct model *model)
+{
+    const struct timeval time = { .tv_sec = ALIVE_SECONDS };
+    const struct itimerval period = { .it_interval = time, .it_value = time };
+    struct sigaction action = { .sa_handler = take_signal, .sa_flags = SA_RESTART };
+
+    signalled = model;
+    return signal_set(&action.sa_mask) || sigaction(SIGTERM, &action, NULL) || sigaction(SIGINT, &action, NULL) ||
+                   sigaction(SIGALRM, &action, NULL) || setitimer(ITIMER_REAL, &period, NULL) ||
+                   sigprocmask(SIG_UNBLOCK, &action.sa_mask, NULL)
+               ? -1
+               : 0;
 }
 
 static void announce(const struct command_line *line, bool resumed)
@@ -244,7 +274,7 @@ static void announce(const struct command_line *line, bool resumed)
                   resumed ? ", resumed" : "");
 }
 
-static int serve(const struct command_line *line, int signals)
+static int serve(const struct command_line *line)
 {
     char error[MODEL_ERROR_MAX];
     struct model *model;
@@ -255,9 +285,14 @@ static int serve(const struct command_line *line, int signals)
         (void)fprintf(stderr, NAME ": %s\n", error);
         return EXIT_FAILED;
     }
-    model_stop_when(model, signals);
+    if (give_signals(model)) {
+        (void)fprintf(stderr, NAME ": no signals: %s\n", strerror(errno));
+        (void)model_destroy(model);
+        return EXIT_FAILED;
+    }
     announce(line, model_resumed(model));
     model_run(model);
+    (void)block_signals();
 
     if (model_guest_gone(model)) {
         (void)fprintf(stderr, NAME ": domain %u is gone\n", line->model.domain);
@@ -278,18 +313,15 @@ static int serve(const struct command_line *line, int signals)
 int main(int argc, char **argv)
 {
     struct command_line line = { .model = { .msix = true } };
-    int signals;
     int result = parse(&line, argc, argv);
 
     if (result != EXIT_OK) {
         return result < 0 ? EXIT_OK : result;
     }
-    signals = open_signals();
-    if (signals < 0) {
-        (void)fprintf(stderr, NAME ": no signalfd: %s\n", strerror(errno));
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (block_signals()) {
+        (void)fprintf(stderr, NAME ": signals cannot be blocked: %s\n", strerror(errno));
         return EXIT_FAILED;
     }
-    result = serve(&line, signals);
-    (void)close(signals);
-    return result;
+    return serve(&line);
 }

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,8 +37,8 @@ struct model {
     struct virtio_mmio_bus mmio;
     bool ready; /* we have declared the bus so */
     struct loop_watch accesses;
-    struct loop_watch stop;
-    int stop_descriptor;
+    unsigned int stops_wanted; /* counted by a signal handler: atomic */
+    unsigned int stops;        /* of these, seen */
     enum model_state state;
     int failure;
     bool guest_gone;
@@ -70,17 +69,28 @@ static uint64_t guest_access(void *opaque, uint64_t address, unsigned int size, 
     return result;
 }
 
-static void serve(void *opaque, int error)
+static void serve(struct model *model, bool wait)
 {
-    struct model *model = opaque;
+    const int error = model->plain ? platform_serve(model->platform, wait, virtio_mmio_bus_access, &model->mmio)
+                                   : platform_serve(model->platform, wait, guest_access, model);
 
-    if (!error) {
-        error = model->plain ? platform_serve(model->platform, virtio_mmio_bus_access, &model->mmio)
-                             : platform_serve(model->platform, guest_access, model);
-    }
     if (error) {
         fail(model, error);
     }
+}
+
+static void accesses_ready(void *opaque, int error)
+{
+    if (error) {
+        fail(opaque, error);
+    } else {
+        serve(opaque, false);
+    }
+}
+
+static void wait_for_accesses(void *opaque)
+{
+    serve(opaque, true);
 }
 
 /* Those without a number of their own get, in order, the numbers that are left. */
@@ -234,7 +244,8 @@ static int build(struct model *model, const struct model_options *options, char 
             return result;
         }
     }
-    loop_watch(model->loop, &model->accesses, platform_descriptor(model->platform), serve, model);
+    loop_watch_asleep(model->loop, &model->accesses, platform_descriptor(model->platform), accesses_ready,
+                      wait_for_accesses, model);
     return 0;
 }
 
@@ -268,7 +279,7 @@ static int take_over(struct model *model, const struct model_options *options, c
  */
 static int resume(struct model *model, char *error)
 {
-    const int result = platform_serve(model->platform, guest_access, model);
+    const int result = platform_serve(model->platform, false, guest_access, model);
 
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "cannot go on: %s", strerror(-result));
@@ -390,27 +401,24 @@ void model_stop(struct model *model)
     }
 }
 
-static void stop_wanted(void *opaque, int error)
+void model_signal(struct model *model, bool stop)
 {
-    struct model *model = opaque;
-    struct signalfd_siginfo signal;
-
-    if (!error && read(model->stop_descriptor, &signal, sizeof(signal)) < 0 && errno != EAGAIN) {
-        error = -errno;
+    if (stop) {
+        (void)__atomic_add_fetch(&model->stops_wanted, 1, __ATOMIC_RELAXED);
     }
-    if (error) {
-        fail(model, error);
-    } else if (model->state == MODEL_SERVING) {
-        model_stop(model);
-    } else {
-        model->state = MODEL_ENDED;
-    }
+    platform_wake(model->platform);
 }
 
-void model_stop_when(struct model *model, int descriptor)
+/* The first is a wish to stop, another one to do so without waiting. */
+static void look_for_signals(struct model *model)
 {
-    model->stop_descriptor = descriptor;
-    loop_watch(model->loop, &model->stop, descriptor, stop_wanted, model);
+    for (; model->stops != __atomic_load_n(&model->stops_wanted, __ATOMIC_RELAXED); model->stops++) {
+        if (model->state == MODEL_SERVING) {
+            model_stop(model);
+        } else {
+            model->state = MODEL_ENDED;
+        }
+    }
 }
 
 void model_turn(struct model *model, bool wait)
@@ -421,6 +429,7 @@ void model_turn(struct model *model, bool wait)
         return;
     }
     error = loop_run_once(model->loop, wait);
+    look_for_signals(model);
     if (error) {
         fail(model, error);
         model->state = MODEL_ENDED;

@@ -49,10 +49,14 @@ int model_create(struct model **model, const struct model_options *options, char
 /* 0 or what made the model fail first: of making the files durable, too. NULL is allowed. */
 int model_destroy(struct model *model);
 
-/* Stops when the descriptor (a signalfd) becomes readable; when it does so again, the model ends without waiting. */
-void model_stop_when(struct model *model, int descriptor);
-
 void model_stop(struct model *model);
+
+/*
+ * For signal handlers, and changes nothing but errno: with `stop` as model_stop(), but at the end of the turn that the
+ * model makes or sleeps in; when it comes again, the model ends without waiting. In any case it looks whether the guest
+ * is still there, which is wanted from time to time: nobody tells it.
+ */
+void model_signal(struct model *model, bool stop);
 
 /* One turn; with `wait` it sleeps until there is something to do. Does nothing once the model has ended. */
 void model_turn(struct model *model, bool wait);

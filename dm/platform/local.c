@@ -8,6 +8,7 @@
 #include "local.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -465,7 +466,7 @@ void platform_destroy(struct platform *platform)
     }
     if (!platform->guest->dead) {
         (void)platform_ready(platform, false);
-        (void)platform_serve(platform, background, NULL);
+        (void)platform_serve(platform, false, background, NULL);
     }
     forget_server(platform->guest);
     platform->guest->attached = false;
@@ -492,12 +493,21 @@ int platform_descriptor(const struct platform *platform)
     return platform->guest->event;
 }
 
-int platform_serve(struct platform *platform, platform_access_fn *access, void *opaque)
+void platform_wake(struct platform *platform)
+{
+    local_guest_event(platform->guest);
+}
+
+int platform_serve(struct platform *platform, bool wait, platform_access_fn *access, void *opaque)
 {
     struct local_guest *guest = platform->guest;
     const struct platform_config_space space = { .ecam = guest->config.bridge.ecam };
+    struct pollfd readable = { .fd = guest->event, .events = POLLIN };
     uint64_t events;
 
+    if (wait) {
+        (void)poll(&readable, 1, -1);
+    }
     if (guest->dead) {
         return -ENODEV;
     }

@@ -6,7 +6,7 @@
  * process, for tests, fuzzers and benchmarks; it counts what would be traps, hypercalls and interrupts). Layers above
  * know nothing of either.
  *
- * One thread. No call blocks on the guest. Functions that return int return 0 or a negative errno value. Addresses
+ * One thread. No call blocks on the guest, but for platform_serve() when asked to. Functions that return int return 0 or a negative errno value. Addresses
  * are guest physical addresses, but for platform_map() on a bridge with grants.
  */
 #ifndef PLATFORM_PLATFORM_H
@@ -78,10 +78,17 @@ static inline bool platform_uses_grants(const struct platform *platform)
 int platform_descriptor(const struct platform *platform);
 
 /*
- * Answers every access that waits, each by one call of `access`. Malformed requests are answered with all ones (a
- * write: ignored) and counted. -ENODEV: the guest is gone, no more will come. Other errors: the event channel broke.
+ * Answers every access that waits, each by one call of `access`; with `wait` sleeps until there is one, or somebody
+ * calls platform_wake(). Malformed requests are answered with all ones (a write: ignored) and counted. -ENODEV: the
+ * guest is gone, no more will come. Other errors: the event channel broke.
  */
-int platform_serve(struct platform *platform, platform_access_fn *access, void *opaque);
+int platform_serve(struct platform *platform, bool wait, platform_access_fn *access, void *opaque);
+
+/*
+ * Makes the descriptor readable, and platform_serve() look whether the guest is still there, which nobody tells us. For
+ * signal handlers, too: changes nothing but errno.
+ */
+void platform_wake(struct platform *platform);
 
 /*
  * Claims [base, base + size) of the guest's address space: accesses wholly inside reach platform_serve(). Ranges of

@@ -16,13 +16,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,10 +49,9 @@
 #define PIECE_PAGES    (PIECE_SIZE / PAGE_SIZE)
 #define VCPUS_MAX      (PAGE_SIZE / (unsigned int)sizeof(struct ioreq))
 #define BANKS_MAX      64u
-#define ROUNDS_MAX     64u /* events handled by one platform_serve(), so that other work gets its turn */
+#define EVENTS_MAX     64u /* taken by one platform_serve(), so that other work gets its turn */
 #define PLACE_MS       (BRIDGE_HOLD_MS + 5000u)
 #define PLACE_PAUSE_MS 200u
-#define ALIVE_SECONDS  2   /* how often to look whether the guest is still there: nobody tells us */
 
 struct bank {
     uint64_t base;
@@ -74,11 +72,10 @@ struct platform {
     struct platform_config_space space; /* its segment is the bridge's index */
 
     int privcmd;
-    int alive;      /* timerfd: ALIVE_SECONDS */
-    int descriptor; /* epoll: event channels and alive */
     xendevicemodel_handle *devicemodel;
     xenforeignmemory_handle *foreignmemory;
     xenevtchn_handle *evtchn;
+    evtchn_port_t wake[2]; /* an event channel from us to us: notified here, pending there */
     xengnttab_handle *gnttab; /* NULL without BRIDGE_FLAG_GRANTS */
     xentoollog_logger *silence;
 
@@ -101,15 +98,21 @@ struct platform {
     struct bank bank[BANKS_MAX];
 };
 
+static int call_dm_op(struct platform *platform, struct privcmd_dm_op_buf *buffers, uint16_t count)
+{
+    struct privcmd_dm_op call = { .dom = platform->domain, .num = count, .ubufs = buffers };
+
+    return ioctl(platform->privcmd, IOCTL_PRIVCMD_DM_OP, &call) < 0 ? -errno : 0;
+}
+
 static int dm_op(struct platform *platform, struct bridge_dm_op *op, void *extra, size_t extra_size)
 {
     struct privcmd_dm_op_buf buffers[2] = {
         { .uptr = op, .size = sizeof(*op) },
         { .uptr = extra, .size = extra_size },
     };
-    struct privcmd_dm_op call = { .dom = platform->domain, .num = extra ? 2 : 1, .ubufs = buffers };
 
-    return ioctl(platform->privcmd, IOCTL_PRIVCMD_DM_OP, &call) < 0 ? -errno : 0;
+    return call_dm_op(platform, buffers, extra ? 2 : 1);
 }
 
 static int describe(struct platform *platform, uint32_t *state)
@@ -250,24 +253,17 @@ static int bind_ports(struct platform *platform)
     return 0;
 }
 
-static bool watch(const struct platform *platform, int descriptor)
+/* Both ends are ours, so a notification of the one makes the descriptor readable. */
+static int open_wake(struct platform *platform)
 {
-    struct epoll_event event = { .events = EPOLLIN, .data.fd = descriptor };
+    const int near = xenevtchn_bind_unbound_port(platform->evtchn, DOMID_SELF);
+    const int far = near < 0 ? -1 : xenevtchn_bind_interdomain(platform->evtchn, DOMID_SELF, (evtchn_port_t)near);
 
-    return epoll_ctl(platform->descriptor, EPOLL_CTL_ADD, descriptor, &event) == 0;
-}
-
-static int open_descriptor(struct platform *platform)
-{
-    const struct timespec time = { .tv_sec = ALIVE_SECONDS };
-    const struct itimerspec period = { .it_interval = time, .it_value = time };
-
-    platform->alive = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    platform->descriptor = epoll_create1(EPOLL_CLOEXEC);
-    if (platform->alive < 0 || platform->descriptor < 0 || timerfd_settime(platform->alive, 0, &period, NULL) ||
-        !watch(platform, platform->alive) || !watch(platform, xenevtchn_fd(platform->evtchn))) {
+    if (far < 0) {
         return -errno;
     }
+    platform->wake[0] = (evtchn_port_t)near;
+    platform->wake[1] = (evtchn_port_t)far;
     return 0;
 }
 
@@ -284,13 +280,13 @@ static int open_interfaces(struct platform *platform, const char **error)
         return cause == EACCES ? -EPERM : -ENODEV;
     }
     platform->evtchn = xenevtchn_open(NULL, 0);
-    if (!platform->evtchn || fcntl(xenevtchn_fd(platform->evtchn), F_SETFL, O_NONBLOCK)) {
+    if (!platform->evtchn) {
         *error = "no /dev/xen/evtchn: load the module xen-evtchn";
         return -ENODEV;
     }
-    if (open_descriptor(platform)) {
-        *error = "out of file descriptors";
-        return -EMFILE;
+    if (open_wake(platform)) {
+        *error = "out of event channels";
+        return -ENOSPC;
     }
     /* Whoever takes this process over has this guest and no other. Grants (opened later) are what a guest gives. */
     if (xentoolcore_restrict_all(platform->domain) ||
@@ -413,8 +409,6 @@ int platform_create(struct platform **platform, const struct platform_options *o
     created->domain = (domid_t)options->domain;
     created->space.segment = options->bridge;
     created->privcmd = -1;
-    created->alive = -1;
-    created->descriptor = -1;
 
     result = attach(created, options, error);
     if (result) {
@@ -448,7 +442,12 @@ const struct bridge *platform_bridge(const struct platform *platform)
 
 int platform_descriptor(const struct platform *platform)
 {
-    return platform->descriptor;
+    return xenevtchn_fd(platform->evtchn);
+}
+
+void platform_wake(struct platform *platform)
+{
+    (void)xenevtchn_notify(platform->evtchn, platform->wake[0]);
 }
 
 /* Answers the slot of one vCPU if it asks for something. */
@@ -461,7 +460,20 @@ static int serve_vcpu(struct platform *platform, unsigned int vcpu, platform_acc
     return xenevtchn_notify(platform->evtchn, platform->port[vcpu]) ? -errno : 0;
 }
 
-/* A port of neither kind was that of a doorbell until just now. */
+/* A domain that ends takes its ioreq servers with it. */
+static int look_for_guest(struct platform *platform)
+{
+    if (xendevicemodel_get_ioreq_server_info(platform->devicemodel, platform->domain, platform->server, NULL, NULL,
+                                             NULL) &&
+        (errno == ESRCH || errno == ENOENT)) {
+        platform->has_server = false;
+        platform->ready = false;
+        return -ENODEV;
+    }
+    return 0;
+}
+
+/* A port of none of the kinds was that of a doorbell until just now. */
 static int serve_port(struct platform *platform, evtchn_port_t port, platform_access_fn *access, void *opaque)
 {
     for (unsigned int vcpu = 0; vcpu < platform->vcpus; vcpu++) {
@@ -473,54 +485,53 @@ static int serve_port(struct platform *platform, evtchn_port_t port, platform_ac
         if (platform->doorbell[i].port == port) {
             platform->rung++;
             (void)access(opaque, platform->doorbell[i].address, platform->doorbell[i].size, true, 0);
-            break;
+            return 0;
         }
     }
-    return 0;
+    return port == platform->wake[1] ? look_for_guest(platform) : 0;
 }
 
-/* A domain that ends takes its ioreq servers with it. */
-static bool guest_gone(const struct platform *platform)
+/*
+ * /dev/xen/evtchn gives as many ports as fit, at least one, for which it waits, and masks each; written back, they are
+ * unmasked. Fewer than fit: there are no more. How many there are, or a negative errno value.
+ */
+static int take_events(struct platform *platform, bool wait, evtchn_port_t port[EVENTS_MAX])
 {
-    uint64_t expirations;
+    struct pollfd readable = { .fd = xenevtchn_fd(platform->evtchn), .events = POLLIN };
+    ssize_t bytes = 0;
 
-    return read(platform->alive, &expirations, sizeof(expirations)) == (ssize_t)sizeof(expirations) &&
-           xendevicemodel_get_ioreq_server_info(platform->devicemodel, platform->domain, platform->server, NULL, NULL,
-                                                NULL) &&
-           (errno == ESRCH || errno == ENOENT);
-}
-
-int platform_serve(struct platform *platform, platform_access_fn *access, void *opaque)
-{
-    if (guest_gone(platform)) {
-        platform->has_server = false;
-        platform->ready = false;
-        return -ENODEV;
+    if (wait || poll(&readable, 1, 0) == 1) {
+        bytes = read(readable.fd, port, EVENTS_MAX * sizeof(*port));
     }
-    for (unsigned int vcpu = 0; vcpu < platform->vcpus && platform->look_at_all; vcpu++) {
-        const int error = serve_vcpu(platform, vcpu, access, opaque);
+    if (bytes < 0) {
+        return errno == EINTR ? 0 : -errno;
+    }
+    /* Before they are served: what happens meanwhile is an event again. */
+    if (bytes > 0 && write(readable.fd, port, (size_t)bytes) != bytes) {
+        return -EIO;
+    }
+    return (int)((size_t)bytes / sizeof(*port));
+}
 
+int platform_serve(struct platform *platform, bool wait, platform_access_fn *access, void *opaque)
+{
+    evtchn_port_t port[EVENTS_MAX];
+    int error = 0;
+    int count;
+
+    for (unsigned int vcpu = 0; vcpu < platform->vcpus && platform->look_at_all; vcpu++) {
+        error = serve_vcpu(platform, vcpu, access, opaque);
         if (error) {
             return error;
         }
+        wait = false;
     }
     platform->look_at_all = false;
-    for (unsigned int round = 0; round < ROUNDS_MAX; round++) {
-        const xenevtchn_port_or_error_t port = xenevtchn_pending(platform->evtchn);
-        int error;
-
-        if (port < 0) {
-            return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-        }
-        if (xenevtchn_unmask(platform->evtchn, (evtchn_port_t)port)) {
-            return -errno;
-        }
-        error = serve_port(platform, (evtchn_port_t)port, access, opaque);
-        if (error) {
-            return error;
-        }
+    count = take_events(platform, wait, port);
+    for (int i = 0; i < count && !error; i++) {
+        error = serve_port(platform, port[i], access, opaque);
     }
-    return 0;
+    return count < 0 ? count : error;
 }
 
 int platform_claim(struct platform *platform, uint64_t base, uint64_t size)
@@ -627,7 +638,14 @@ int platform_ready(struct platform *platform, bool ready)
 
 int platform_interrupt(struct platform *platform, uint32_t interrupt, bool level)
 {
-    return xendevicemodel_set_irq_level(platform->devicemodel, platform->domain, interrupt, level) ? -errno : 0;
+    struct xen_dm_op op = {
+        .op = XEN_DMOP_set_irq_level,
+        .u.set_irq_level = { .irq = interrupt, .level = level },
+    };
+    struct privcmd_dm_op_buf buffer = { .uptr = &op, .size = sizeof(op) };
+
+    /* Not by the library, which allocates memory for each call. */
+    return call_dm_op(platform, &buffer, 1);
 }
 
 struct platform_counters platform_counters(const struct platform *platform)
@@ -723,13 +741,6 @@ static void destroy_server(struct platform *platform)
     (void)xendevicemodel_destroy_ioreq_server(platform->devicemodel, platform->domain, platform->server);
 }
 
-static void close_descriptor(int descriptor)
-{
-    if (descriptor >= 0) {
-        (void)close(descriptor);
-    }
-}
-
 void platform_destroy(struct platform *platform)
 {
     if (!platform) {
@@ -764,8 +775,8 @@ void platform_destroy(struct platform *platform)
     if (platform->devicemodel) {
         (void)xendevicemodel_close(platform->devicemodel);
     }
-    close_descriptor(platform->descriptor);
-    close_descriptor(platform->alive);
-    close_descriptor(platform->privcmd);
+    if (platform->privcmd >= 0) {
+        (void)close(platform->privcmd);
+    }
     free(platform);
 }

@@ -30,6 +30,7 @@ struct call {
 };
 
 static bool holding;
+static int hanging = -1;
 static int failure;
 static uint64_t cut_bytes;
 static struct iovec cut_vector;
@@ -60,6 +61,11 @@ void faults_hold(void)
     holding = true;
 }
 
+void faults_hang(int pipe)
+{
+    hanging = pipe;
+}
+
 unsigned int faults_held(void)
 {
     return held;
@@ -68,6 +74,7 @@ unsigned int faults_held(void)
 void faults_reset(void)
 {
     holding = false;
+    hanging = -1;
     held = 0;
     failure = 0;
     cut_bytes = 0;
@@ -158,6 +165,9 @@ static void take(const struct call *call)
         copy.vector = &cut_vector;
         copy.count = 1;
         cut_bytes = 0;
+    }
+    if (hanging >= 0 && call->kind == READ) {
+        copy.descriptor = hanging;
     }
     if (holding) {
         if (held == CALLS_MAX) {

@@ -14,6 +14,9 @@ void faults_hold(void);
 void faults_release(void);
 unsigned int faults_held(void);
 
+/* Reads that come from now on read this pipe, in which nothing is: the loop has them, and they hang. -1: no more. */
+void faults_hang(int pipe);
+
 /* Forgets everything that was asked for, and the requests that are held. */
 void faults_reset(void);
 

@@ -138,6 +138,150 @@ static void test_watch_is_level_triggered(void **state)
     assert_int_equal(close(event), 0);
 }
 
+/* Four hung reads are all that a ring of four has under way, and more wait. */
+static void test_hung_requests_do_not_starve_watches(void **state)
+{
+    struct read_request read[8] = { 0 };
+    const int event = eventfd(1, EFD_NONBLOCK);
+    struct loop_watch early, late;
+    unsigned int seen[2] = { 0 };
+    struct loop *loop;
+    int hung[2];
+
+    (void)state;
+    assert_int_equal(pipe(hung), 0);
+    assert_int_equal(loop_create(&loop, 4), 0);
+    loop_watch(loop, &early, event, count_ready, &seen[0]);
+    for (unsigned int i = 0; i < 8; i++) {
+        read[i].vector = (struct iovec){ &read[i].data, sizeof(read[i].data) };
+        loop_read(loop, &read[i].request, hung[0], &read[i].vector, 1, 0, read_ended);
+    }
+    for (unsigned int i = 0; i < 5; i++) {
+        assert_int_equal(loop_run_once(loop, true), 0);
+    }
+    assert_true(seen[0] >= 4);
+    loop_watch(loop, &late, event, count_ready, &seen[1]);
+    for (unsigned int i = 0; i < 5; i++) {
+        assert_int_equal(loop_run_once(loop, true), 0);
+    }
+    assert_true(seen[1] >= 4);
+    assert_int_equal(loop_requests(loop), 8);
+    assert_int_equal(close(hung[1]), 0);
+    while (loop_requests(loop) > 0) {
+        assert_int_equal(loop_run_once(loop, true), 0);
+    }
+    for (unsigned int i = 0; i < 8; i++) {
+        assert_int_equal(read[i].ended, 1);
+    }
+    loop_destroy(loop);
+    assert_int_equal(close(hung[0]), 0);
+    assert_int_equal(close(event), 0);
+}
+
+/* What the loop does in a turn, as the number of system calls: preadv2() and io_uring_enter() by the linker (--wrap). */
+static struct {
+    unsigned int reads_at_once;
+    unsigned int sleeps;
+    int event;
+} calls;
+
+ssize_t __real_preadv64v2(int descriptor, const struct iovec *vector, int count, off_t offset, int flags);
+ssize_t __wrap_preadv64v2(int descriptor, const struct iovec *vector, int count, off_t offset, int flags);
+ssize_t __wrap_preadv64v2(int descriptor, const struct iovec *vector, int count, off_t offset, int flags)
+{
+    assert_int_equal(flags, RWF_NOWAIT);
+    calls.reads_at_once++;
+    return __real_preadv64v2(descriptor, vector, count, offset, flags);
+}
+
+static void sleep_in_read(void *opaque)
+{
+    uint64_t value;
+
+    (void)opaque;
+    assert_int_equal(read(calls.event, &value, sizeof(value)), sizeof(value));
+    calls.sleeps++;
+}
+
+static void read_if_any(void *opaque, int error)
+{
+    assert_int_equal(error, 0);
+    ++*(unsigned int *)opaque;
+}
+
+static void start_one(struct loop *loop, struct read_request *one, int descriptor)
+{
+    *one = (struct read_request){ .vector = { &one->data, sizeof(one->data) } };
+    loop_read(loop, &one->request, descriptor, &one->vector, 1, 0, read_ended);
+}
+
+static void make_readable(void)
+{
+    const uint64_t value = 1;
+
+    assert_int_equal(write(calls.event, &value, sizeof(value)), sizeof(value));
+}
+
+/* With nothing under way one system call is a sleep, and a read of what is in memory is one more. */
+static void test_sleeps_in_the_sleepers_function(void **state)
+{
+    const int file = make_file();
+    struct loop_watch watch, other;
+    struct read_request one;
+    unsigned int ready = 0, others = 0;
+    struct loop *loop;
+    int hung[2];
+
+    (void)state;
+    memset(&calls, 0, sizeof(calls));
+    calls.event = eventfd(0, 0);
+    assert_int_equal(pipe(hung), 0);
+    assert_int_equal(loop_create(&loop, 4), 0);
+    loop_watch_asleep(loop, &watch, calls.event, read_if_any, sleep_in_read, &ready);
+    for (unsigned int i = 1; i <= 3; i++) {
+        make_readable();
+        assert_int_equal(loop_run_once(loop, true), 0);
+        assert_true(calls.sleeps == i && ready == 0);
+        start_one(loop, &one, file);
+        assert_int_equal(loop_run_once(loop, true), 0);
+        assert_true(one.ended == 1 && one.result == sizeof(one.data));
+        assert_true(calls.reads_at_once == i && calls.sleeps == i);
+    }
+
+    /* One read after the other, and nobody sleeps: what is readable must have its turn. */
+    make_readable();
+    for (unsigned int i = 0; i < 10; i++) {
+        start_one(loop, &one, file);
+        while (!one.ended) {
+            assert_int_equal(loop_run_once(loop, true), 0);
+        }
+    }
+    assert_true(ready >= 3);
+
+    /* One that cannot end at once goes through the ring, and the loop sleeps there. */
+    start_one(loop, &one, hung[0]);
+    ready = 0;
+    assert_int_equal(loop_run_once(loop, true), 0);
+    assert_true(calls.sleeps == 3 && ready == 1 && one.ended == 0);
+    assert_int_equal(write(hung[1], "data", 4), 4);
+    while (!one.ended) {
+        assert_int_equal(loop_run_once(loop, true), 0);
+    }
+    assert_int_equal(one.result, 4);
+
+    /* Somebody else is to be looked after: likewise. */
+    loop_watch(loop, &other, hung[0], read_if_any, &others);
+    ready = 0;
+    assert_int_equal(loop_run_once(loop, true), 0);
+    assert_int_equal(write(hung[1], "data", 4), 4);
+    for (unsigned int i = 0; i < 3; i++) {
+        assert_int_equal(loop_run_once(loop, true), 0);
+    }
+    assert_true(calls.sleeps == 3 && ready > 0 && others > 0);
+    loop_destroy(loop);
+    assert_true(close(calls.event) == 0 && close(hung[0]) == 0 && close(hung[1]) == 0 && close(file) == 0);
+}
+
 static void keep_error(void *opaque, int error)
 {
     *(int *)opaque = error;
@@ -223,6 +367,8 @@ int main(void)
         cmocka_unit_test(test_full_ring_loses_nothing),
         cmocka_unit_test(test_destroy_waits_for_requests),
         cmocka_unit_test(test_watch_is_level_triggered),
+        cmocka_unit_test(test_hung_requests_do_not_starve_watches),
+        cmocka_unit_test(test_sleeps_in_the_sleepers_function),
         cmocka_unit_test(test_watch_of_a_bad_descriptor),
         cmocka_unit_test(test_watch_ends_when_the_other_side_closes),
         cmocka_unit_test(test_task_runs_once_a_turn),

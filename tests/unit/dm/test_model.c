@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "faults.h"
@@ -75,25 +75,30 @@ static void test_stop_lets_requests_end(struct driver *driver)
     machine_destroy_model(machine, 0);
 }
 
-static int signals_as_descriptor(void)
-{
-    sigset_t signals;
+static struct model *signalled;
 
-    assert_int_equal(sigemptyset(&signals), 0);
-    assert_int_equal(sigaddset(&signals, SIGTERM), 0);
-    assert_int_equal(sigprocmask(SIG_BLOCK, &signals, NULL), 0);
-    return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+static void take_signal(int signal)
+{
+    model_signal(signalled, signal == SIGTERM);
+}
+
+static void give_signals(struct model *model)
+{
+    const struct sigaction action = { .sa_handler = take_signal, .sa_flags = SA_RESTART };
+
+    signalled = model;
+    assert_int_equal(sigaction(SIGTERM, &action, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
 }
 
 static void test_signal_in_mid_io(struct driver *driver)
 {
     struct machine *const machine = driver->machine;
-    const int signals = signals_as_descriptor();
 
-    model_stop_when(machine->model, signals);
+    give_signals(machine->model);
     faults_hold();
     blk_begin_read(driver);
-    assert_int_equal(kill(getpid(), SIGTERM), 0);
+    assert_int_equal(raise(SIGTERM), 0);
     machine_settle(machine);
     assert_int_equal(model_state(machine->model), MODEL_STOPPING);
     faults_release();
@@ -101,25 +106,47 @@ static void test_signal_in_mid_io(struct driver *driver)
     assert_int_equal(driver_wait(driver).len, 4097);
     assert_int_equal(model_failure(machine->model), 0);
     machine_destroy_model(machine, 0);
-    assert_int_equal(close(signals), 0);
 }
 
 static void test_second_signal_does_not_wait(struct driver *driver)
 {
     struct machine *const machine = driver->machine;
-    const int signals = signals_as_descriptor();
 
-    model_stop_when(machine->model, signals);
+    give_signals(machine->model);
     faults_hold();
     blk_begin_read(driver);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(kill(getpid(), SIGTERM), 0);
+        assert_int_equal(raise(SIGTERM), 0);
         machine_settle(machine);
     }
     assert_int_equal(model_state(machine->model), MODEL_ENDED);
     faults_release();
     machine_destroy_model(machine, 0);
-    assert_int_equal(close(signals), 0);
+}
+
+/* Before the model sleeps, or while it does: it wakes up, from every kind of sleep. */
+static void test_signal_wakes(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+    const uint64_t deadline = machine_now() + 5000;
+
+    machine_settle(machine);
+    give_signals(machine->model);
+    for (unsigned int i = 0; i < 20; i++) {
+        const struct itimerval soon = { .it_value = { .tv_usec = 1 + 500 * i } };
+
+        assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+        model_turn(machine->model, true);
+    }
+    for (unsigned int i = 0; i < 3; i++) {
+        assert_int_equal(raise(SIGALRM), 0);
+        model_turn(machine->model, true);
+    }
+    assert_int_equal(model_state(machine->model), MODEL_SERVING);
+    assert_int_equal(raise(SIGTERM), 0);
+    model_run(machine->model);
+    machine_check_deadline(deadline, "waking up");
+    machine_destroy_model(machine, 0);
 }
 
 static void test_guest_gone(struct driver *driver)
@@ -260,6 +287,7 @@ int main(void)
         driver_test(test_stop_lets_requests_end),
         driver_test(test_signal_in_mid_io),
         driver_test(test_second_signal_does_not_wait),
+        driver_test(test_signal_wakes),
         driver_test(test_guest_gone),
         driver_test(test_end_makes_durable),
         driver_test(test_start_again),

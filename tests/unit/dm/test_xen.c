@@ -12,16 +12,18 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define __XEN_TOOLS__ 1
 #include <xen/xen.h>
+#include <xen/hvm/dm_op.h>
 #include <xen/hvm/ioreq.h>
 #include <xen/sys/privcmd.h>
 #include <xendevicemodel.h>
@@ -43,6 +45,8 @@
 #define BELL      0x23000000ull
 #define PORTS     256u
 #define PORT_NONE 255u /* not bound by anybody */
+#define WAKE_NEAR 253u /* of the device model to itself */
+#define WAKE_FAR  254u
 
 /* The hypervisor. Ports of the guest count from 100, ours from 1. */
 static struct {
@@ -69,10 +73,9 @@ static struct {
     unsigned int handles;
     unsigned int naps;
     uint64_t claimed;
-    unsigned int pending[16];
-    unsigned int npending;
     unsigned int notified;
-    int event;
+    int evtchn[2];             /* /dev/xen/evtchn, and what is behind it: gives ports, takes back those to be unmasked */
+    unsigned int system_calls; /* of ours, that is, not of Xen's libraries */
     _Alignas(PAGE) unsigned char page[PAGE];
 } xen;
 
@@ -92,6 +95,18 @@ int __wrap_open64(const char *path, int flags, ...)
     return __real_open64(path, flags);
 }
 
+#define COUNTED(type, name, parameters, arguments) \
+    type __real_##name parameters; \
+    type __wrap_##name parameters; \
+    type __wrap_##name parameters \
+    { \
+        xen.system_calls++; \
+        return __real_##name arguments; \
+    }
+COUNTED(ssize_t, read, (int descriptor, void *to, size_t size), (descriptor, to, size))
+COUNTED(ssize_t, write, (int descriptor, const void *from, size_t size), (descriptor, from, size))
+COUNTED(int, poll, (struct pollfd *descriptors, nfds_t count, int timeout), (descriptors, count, timeout))
+
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
 {
@@ -101,9 +116,16 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
     return 0;
 }
 
+static int set_level(const struct xen_dm_op *op)
+{
+    return op->u.set_irq_level.irq == 44 ? 0 : -EINVAL;
+}
+
 static int answer(struct bridge_dm_op *op, struct bridge_window *ram)
 {
     switch (op->op) {
+    case XEN_DMOP_set_irq_level:
+        return set_level((const struct xen_dm_op *)(const void *)op);
     case BRIDGE_DM_OP_DESCRIBE:
         op->u.describe = (struct bridge_dm_op_describe){
             .flags = xen.flags,
@@ -137,6 +159,7 @@ int __wrap_ioctl(int descriptor, unsigned long request, void *argument)
     int error;
 
     assert_true(descriptor >= 0);
+    xen.system_calls++;
     if (request == IOCTL_PRIVCMD_RESTRICT) {
         assert_int_equal(*(domid_t *)argument, DOMAIN);
         assert_false(xen.restricted_privcmd);
@@ -277,15 +300,6 @@ int xendevicemodel_map_pcidev_to_ioreq_server(xendevicemodel_handle *handle, dom
     return -1;
 }
 
-int xendevicemodel_set_irq_level(xendevicemodel_handle *handle, domid_t domain, uint32_t interrupt, unsigned int level)
-{
-    (void)handle;
-    (void)domain;
-    (void)level;
-    errno = EINVAL;
-    return interrupt == 44 ? 0 : -1;
-}
-
 xenforeignmemory_resource_handle *xenforeignmemory_map_resource(
     xenforeignmemory_handle *handle, domid_t domain, unsigned int type, unsigned int id, unsigned long frame,
     unsigned long frames, void **address, int protection, int flags)
@@ -352,12 +366,46 @@ int xengnttab_unmap(xengnttab_handle *handle, void *memory, uint32_t count)
 int xenevtchn_fd(xenevtchn_handle *handle)
 {
     (void)handle;
-    return xen.event;
+    return xen.evtchn[0];
+}
+
+/* Ports become pending. */
+static void raise_ports(const evtchn_port_t *port, unsigned int count)
+{
+    assert_int_equal(send(xen.evtchn[1], port, count * sizeof(*port), 0), count * sizeof(*port));
+}
+
+static void raise_port(evtchn_port_t port)
+{
+    raise_ports(&port, 1);
+}
+
+/* And have been unmasked, in whatever pieces. */
+static void expect_unmasked(const evtchn_port_t *port, unsigned int count)
+{
+    evtchn_port_t unmasked[2 * PORTS];
+
+    assert_int_equal(recv(xen.evtchn[1], unmasked, sizeof(unmasked), MSG_DONTWAIT), count * sizeof(*port));
+    assert_memory_equal(unmasked, port, count * sizeof(*port));
+}
+
+/* The channel from us to us. */
+xenevtchn_port_or_error_t xenevtchn_bind_unbound_port(xenevtchn_handle *handle, uint32_t domain)
+{
+    (void)handle;
+    assert_int_equal(domain, DOMID_SELF);
+    assert_false(xen.restricted);
+    return WAKE_NEAR;
 }
 
 xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *handle, uint32_t domain, evtchn_port_t port)
 {
     (void)handle;
+    if (domain == DOMID_SELF) {
+        assert_int_equal(port, WAKE_NEAR);
+        assert_false(xen.restricted);
+        return WAKE_FAR;
+    }
     assert_int_equal(domain, DOMAIN);
     errno = EINVAL;
     if (port == xen.bogus) {
@@ -373,24 +421,13 @@ int xenevtchn_unbind(xenevtchn_handle *handle, evtchn_port_t port)
     return 0;
 }
 
-xenevtchn_port_or_error_t xenevtchn_pending(xenevtchn_handle *handle)
-{
-    (void)handle;
-    errno = EAGAIN;
-    return xen.npending ? (xenevtchn_port_or_error_t)xen.pending[--xen.npending] : -1;
-}
-
-int xenevtchn_unmask(xenevtchn_handle *handle, evtchn_port_t port)
-{
-    (void)handle;
-    (void)port;
-    return 0;
-}
-
 int xenevtchn_notify(xenevtchn_handle *handle, evtchn_port_t port)
 {
     (void)handle;
     xen.notified = port;
+    if (port == WAKE_NEAR) {
+        raise_port(WAKE_FAR);
+    }
     return 0;
 }
 
@@ -399,20 +436,17 @@ static const struct platform_options whole = { .domain = DOMAIN };
 
 static int set_up(void **state)
 {
-    const int event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-
     (void)state;
     memset(&xen, 0, sizeof(xen));
     xen.vcpus = 2;
     xen.adopt = -ENOENT;
-    xen.event = event;
-    return event < 0 ? -1 : 0;
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, xen.evtchn);
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    return close(xen.event);
+    return close(xen.evtchn[0]) || close(xen.evtchn[1]) ? -1 : 0;
 }
 
 /* So many descriptors are open that the next one would be this. */
@@ -491,9 +525,9 @@ static void check_serves(struct platform *platform)
     struct accesses accesses = { 0 };
 
     ask(1);
-    xen.pending[xen.npending++] = 2;
+    raise_port(2);
     xen.notified = 0;
-    assert_int_equal(platform_serve(platform, count_access, &accesses), 0);
+    assert_int_equal(platform_serve(platform, false, count_access, &accesses), 0);
     assert_int_equal(accesses.count, 1);
     assert_int_equal(slot(1)->state, STATE_IORESP_READY);
     assert_int_equal(slot(1)->data, 0x1234);
@@ -580,9 +614,9 @@ static void test_event_for_no_vcpu(void **state)
 
     (void)state;
     ask(2);
-    xen.pending[xen.npending++] = PORT_NONE;
-    xen.pending[xen.npending++] = 1;
-    assert_int_equal(platform_serve(platform, count_access, &accesses), 0);
+    raise_port(PORT_NONE);
+    raise_port(1);
+    assert_int_equal(platform_serve(platform, false, count_access, &accesses), 0);
     assert_int_equal(accesses.count, 0);
     assert_int_equal(slot(2)->state, STATE_IOREQ_READY);
     assert_int_equal(xen.notified, 0);
@@ -591,17 +625,62 @@ static void test_event_for_no_vcpu(void **state)
     assert_int_equal(xen.servers, 0);
 }
 
-static void test_guest_gone(void **state)
+/* As many ports as there are in one system call, up to 64; what is left is for the next one. */
+static void test_events_come_in_batches(void **state)
 {
-    const struct timespec wait = { .tv_sec = 2, .tv_nsec = 200000000 };
+    struct platform *platform = attach(&whole);
+    struct accesses accesses = { 0 };
+    evtchn_port_t ports[100];
+
+    (void)state;
+    assert_int_equal(platform_bind(platform, BELL, 2), 0);
+    for (unsigned int i = 0; i < 100; i++) {
+        ports[i] = xen.ports;
+    }
+    raise_ports(ports, 100);
+    xen.system_calls = 0;
+    assert_int_equal(platform_serve(platform, true, count_access, &accesses), 0);
+    assert_int_equal(accesses.count, 64);
+    assert_int_equal(xen.system_calls, 2); /* read, and write to unmask */
+    assert_int_equal(platform_serve(platform, false, count_access, &accesses), 0);
+    assert_int_equal(accesses.count, 100);
+    expect_unmasked(ports, 100);
+    xen.system_calls = 0;
+    assert_int_equal(platform_serve(platform, false, count_access, &accesses), 0); /* does not wait */
+    assert_int_equal(xen.system_calls, 1);
+    assert_int_equal(accesses.count, 100);
+    detach(platform);
+}
+
+/* The platform's share of one request: the doorbell comes, the interrupt goes. loop.c's is the read, see test_loop.c. */
+static void test_system_calls_of_a_request(void **state)
+{
     struct platform *platform = attach(&whole);
     struct accesses accesses = { 0 };
 
     (void)state;
+    assert_int_equal(platform_bind(platform, BELL, 2), 0);
+    raise_port(xen.ports);
+    xen.system_calls = 0;
+    assert_int_equal(platform_serve(platform, true, count_access, &accesses), 0);
+    assert_int_equal(platform_interrupt(platform, 44, true), 0);
+    assert_int_equal(accesses.count, 1);
+    assert_int_equal(xen.system_calls, 3); /* read, write, ioctl */
+    detach(platform);
+}
+
+static void test_guest_gone(void **state)
+{
+    struct platform *platform = attach(&whole);
+    struct accesses accesses = { 0 };
+
+    (void)state;
+    platform_wake(platform);
+    assert_int_equal(platform_serve(platform, true, count_access, &accesses), 0);
     check_serves(platform);
     xen.gone = true;
-    assert_int_equal(clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL), 0);
-    assert_int_equal(platform_serve(platform, count_access, &accesses), -ENODEV);
+    platform_wake(platform);
+    assert_int_equal(platform_serve(platform, false, count_access, &accesses), -ENODEV);
     detach(platform);
     assert_int_equal(xen.servers, 1); /* it went with the guest: not destroyed once more */
 }
@@ -666,7 +745,7 @@ static void test_goes_on_or_starts_anew(void **state)
     assert_true(platform_resumed(next));
     assert_int_equal(platform_claim(next, ECAM_BASE, PAGE), 0);
     assert_int_equal(platform_claim_function(next, 0x0a), 0);
-    assert_int_equal(platform_serve(next, count_access, &accesses), 0);
+    assert_int_equal(platform_serve(next, false, count_access, &accesses), 0);
     assert_int_equal(accesses.count, 1);
     assert_int_equal(slot(0)->state, STATE_IORESP_READY);
     assert_int_equal(xen.servers, 1);
@@ -708,8 +787,8 @@ static void test_doorbells(void **state)
     xen.bogus = 0;
 
     assert_int_equal(platform_bind(platform, BELL, 2), 0);
-    xen.pending[xen.npending++] = xen.ports;
-    assert_int_equal(platform_serve(platform, count_access, &accesses), 0);
+    raise_port(xen.ports);
+    assert_int_equal(platform_serve(platform, false, count_access, &accesses), 0);
     assert_true(accesses.count == 1 && accesses.address == BELL && accesses.write);
     assert_int_equal(platform_counters(platform).doorbells, 1);
     assert_int_equal(platform_counters(platform).requests, 0);
@@ -718,8 +797,8 @@ static void test_doorbells(void **state)
     platform_unbind(platform, BELL);
     platform_unbind(platform, BELL);
     assert_int_equal(xen.bells, 0);
-    xen.pending[xen.npending++] = xen.ports;
-    assert_int_equal(platform_serve(platform, count_access, &accesses), 0);
+    raise_port(xen.ports);
+    assert_int_equal(platform_serve(platform, false, count_access, &accesses), 0);
     assert_int_equal(accesses.count, 1);
 
     for (unsigned int i = 0; i < BRIDGE_DOORBELLS; i++) {
@@ -764,6 +843,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_page_or_enable_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_vp_eport_bogus, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_event_for_no_vcpu, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_events_come_in_batches, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_system_calls_of_a_request, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_guest_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_map_fails, set_up, tear_down),
