@@ -484,7 +484,7 @@ void model_report(const struct model *model, FILE *to)
     for (unsigned int i = 0; i < model->disk_count; i++) {
         const struct virtio_device_counters *device = &blk_device(model->disk[i].blk)->counters;
 
-        (void)fprintf(to, "device %u: malformed chains: %llu, gave up: %llu\n", i + 1,
-                      (unsigned long long)device->malformed, (unsigned long long)device->needs_reset);
+        (void)fprintf(to, "device %u: requests without an answer: %llu, gave up: %llu\n", i + 1,
+                      (unsigned long long)device->refused, (unsigned long long)device->needs_reset);
     }
 }

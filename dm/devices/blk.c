@@ -40,6 +40,7 @@ struct request {
     unsigned int count;
     uint64_t offset;        /* in the file */
     uint64_t left;          /* bytes */
+    uint64_t written;       /* bytes of the data that the device writes, from the first on */
     bool advisory;          /* a discard: not being able to is no error */
 };
 
@@ -56,11 +57,11 @@ struct blk {
 
 static void finish(struct request *request, uint8_t status)
 {
-    /* The status is the last byte of what may be written, so all of it counts as written. */
-    const uint32_t written = (uint32_t)request->chain->writable_bytes + 1;
+    /* The status is the last byte: where data are missing before it, it does not count (2.7.8.2). */
+    const uint64_t written = request->written + (request->written == request->chain->writable_bytes);
 
     *(volatile uint8_t *)request->status = status;
-    virtio_device_complete(&request->blk->device, 0, request->chain, written);
+    virtio_device_complete(&request->blk->device, 0, request->chain, (uint32_t)written);
 }
 
 static uint8_t status_of(int result)
@@ -129,6 +130,7 @@ static void read_done(struct loop_request *io, int result)
 {
     struct request *request = (struct request *)(void *)io;
 
+    request->written += result > 0 ? (uint64_t)result : 0;
     if (!transfer_ended(request, result)) {
         start_read(request);
     }
@@ -248,26 +250,21 @@ static void give_id(struct request *request)
         memcpy(request->vector[i].iov_base, request->blk->id + done, part);
         done += part;
     }
+    request->written = done;
     finish(request, VIRTIO_BLK_S_OK);
 }
 
-/* Takes the status byte off the end of the writable part; false when there is none, or it is not RAM. */
+/* Takes the status byte off the end of the writable part; false when there is none, or it cannot be written. */
 static bool find_status(struct request *request)
 {
     struct virtqueue_chain *chain = request->chain;
-    struct iovec *last;
 
-    if (chain->writable == 0) {
-        return false;
-    }
-    last = &chain->vector[chain->readable + chain->writable - 1];
-    if (!last->iov_base) {
+    request->status = virtqueue_last_byte(&request->blk->device.queue[0], chain);
+    if (!request->status) {
         return false;
     }
     chain->writable_bytes--;
-    last->iov_len--;
-    request->status = (uint8_t *)last->iov_base + last->iov_len;
-    if (last->iov_len == 0) {
+    if (--chain->vector[chain->readable + chain->writable - 1].iov_len == 0) {
         chain->writable--;
     }
     return true;
@@ -325,7 +322,7 @@ static void request(struct virtio_device *device, unsigned int queue, struct vir
 
     *request = (struct request){ .blk = blk, .chain = chain };
     if (!find_status(request)) {
-        virtio_device_complete(device, queue, chain, 0);
+        virtio_device_refuse(device, queue, chain);
     } else if (chain->unresolved || chain->readable_bytes < sizeof(struct virtio_blk_outhdr)) {
         finish(request, VIRTIO_BLK_S_IOERR);
     } else {

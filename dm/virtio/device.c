@@ -13,16 +13,21 @@
      VIRTIO_CONFIG_S_FAILED)
 #define FEATURE(bit) (1ull << (bit))
 
+static bool broken(const struct virtio_device *device)
+{
+    return device->status & VIRTIO_CONFIG_S_NEEDS_RESET;
+}
+
 static bool running(const struct virtio_device *device)
 {
-    return (device->status & (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_NEEDS_RESET)) == VIRTIO_CONFIG_S_DRIVER_OK &&
-           !device->resetting && !device->stopped && device->transport->may_use_memory(device->transport_opaque);
+    return (device->status & VIRTIO_CONFIG_S_DRIVER_OK) && !broken(device) && !device->resetting && !device->stopped &&
+           device->transport->may_use_memory(device->transport_opaque);
 }
 
 /* 2.1.2: the device is in a state that it cannot get out of by itself. */
 static void needs_reset(struct virtio_device *device)
 {
-    if (device->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+    if (broken(device)) {
         return;
     }
     device->counters.needs_reset++;
@@ -42,15 +47,14 @@ static void work_on(struct virtio_device *device, unsigned int index)
     struct virtqueue_chain *chain;
 
     virtqueue_quiet(queue);
-    for (unsigned int budget = queue->size; budget > 0; budget--) {
+    for (unsigned int budget = queue->size; budget > 0 && !broken(device); budget--) {
         switch (virtqueue_pop(queue, &chain)) {
         case VIRTQUEUE_CHAIN:
             device->operations->request(device, index, chain);
             break;
         case VIRTQUEUE_MALFORMED:
-            device->counters.malformed++;
-            virtio_device_complete(device, index, chain, 0);
-            break;
+            virtio_device_refuse(device, index, chain);
+            return;
         case VIRTQUEUE_BROKEN:
             needs_reset(device);
             return;
@@ -170,6 +174,13 @@ void virtio_device_complete(struct virtio_device *device, unsigned int queue, st
     loop_defer(device->loop, &device->task);
 }
 
+void virtio_device_refuse(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain)
+{
+    device->counters.refused++;
+    virtqueue_forget(&device->queue[queue], chain);
+    needs_reset(device);
+}
+
 void virtio_device_config_changed(struct virtio_device *device)
 {
     device->config_generation++;
@@ -200,8 +211,8 @@ unsigned int virtio_device_in_flight(const struct virtio_device *device)
 
 /*
  * 2.2.1: nothing that was not offered. A driver that does not accept ACCESS_PLATFORM would give us addresses where
- * grants are wanted (6.2), and one that uses grants knows VERSION_1. Otherwise a driver may leave VERSION_1 out, as small
- * ones do (6.1 leaves it to the device): there is one interface and one byte order, whatever it says.
+ * grants are wanted (6.2), and one that uses grants knows VERSION_1. Otherwise a driver may leave VERSION_1 out, as
+ * small ones do (6.1 leaves it to the device): there is one interface and one byte order, whatever it says.
  */
 static bool acceptable(const struct virtio_device *device)
 {
@@ -360,7 +371,7 @@ void virtio_device_resume(struct virtio_device *device)
             device->transport->queue_interrupt(device->transport_opaque, i);
         }
     }
-    if (device->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+    if (broken(device)) {
         device->transport->config_interrupt(device->transport_opaque);
     }
     virtio_device_kick_all(device);

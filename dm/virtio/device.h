@@ -34,7 +34,7 @@ struct virtio_device;
 struct virtio_device_operations {
     /*
      * A chain came in on a queue. The device ends it, now or later, with virtio_device_complete(): exactly once, in any
-     * order, and also when a reset has begun meanwhile.
+     * order, and also when a reset has begun meanwhile. Or it refuses it, at once.
      */
     void (*request)(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain);
 };
@@ -48,7 +48,7 @@ struct virtio_transport_operations {
 };
 
 struct virtio_device_counters {
-    uint64_t malformed;   /* chains given back with length 0 */
+    uint64_t refused;     /* chains to which there is no answer */
     uint64_t needs_reset; /* times that the device gave up */
 };
 
@@ -99,6 +99,12 @@ void virtio_device_finish(struct virtio_device *device); /* nothing is in flight
 
 void virtio_device_complete(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
                             uint32_t written);
+
+/*
+ * Instead of completing a chain that has no place for an error: the device says NEEDS_RESET, and takes no more.
+ * Requests in flight end as usual.
+ */
+void virtio_device_refuse(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain);
 
 /* The configuration space has changed: new generation, and the driver is told (2.5.2). */
 void virtio_device_config_changed(struct virtio_device *device);

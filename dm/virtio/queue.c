@@ -160,8 +160,9 @@ int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index)
     return 0;
 }
 
-/* A descriptor's buffer; NULL when it is nothing that can be mapped. */
-static void *map_buffer(struct virtqueue *queue, struct virtqueue_chain *chain, const struct vring_desc *descriptor)
+/* NULL when it is nothing that can be mapped. */
+static void *map_buffer(struct virtqueue *queue, struct virtqueue_chain *chain, uint64_t address, uint32_t length,
+                        bool writable)
 {
     void *memory;
 
@@ -169,15 +170,25 @@ static void *map_buffer(struct virtqueue *queue, struct virtqueue_chain *chain, 
     if (queue->mappings && queue->mapped == queue->size) {
         return NULL;
     }
-    memory = platform_map(queue->platform, descriptor->addr, descriptor->len, descriptor->flags & VRING_DESC_F_WRITE);
+    memory = platform_map(queue->platform, address, length, writable);
     if (queue->mappings && memory) {
-        chain->mapping[chain->mapped++] = (struct iovec){ .iov_base = memory, .iov_len = descriptor->len };
+        chain->mapping[chain->mapped++] = (struct iovec){ .iov_base = memory, .iov_len = length };
         queue->mapped++;
     }
     return memory;
 }
 
-/* Adds one descriptor's buffer to the chain; there is room, since the chain is no longer than the queue. */
+static void unmap_buffers(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    while (chain->mapped > 0) {
+        const struct iovec *mapping = &chain->mapping[--chain->mapped];
+
+        platform_unmap(queue->platform, mapping->iov_base, mapping->iov_len);
+        queue->mapped--;
+    }
+}
+
+/* Adds one descriptor's buffer to the chain; there is room, since the chain is no longer than the queue could be. */
 static bool add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, const struct vring_desc *descriptor)
 {
     const bool writable = descriptor->flags & VRING_DESC_F_WRITE;
@@ -192,10 +203,13 @@ static bool add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, 
     if (chain->readable_bytes + chain->writable_bytes + descriptor->len > UINT32_MAX) {
         return false; /* 2.7.5.2 */
     }
-    vector->iov_base = map_buffer(queue, chain, descriptor);
+    /* After the first that cannot be mapped none is needed but the last byte: virtqueue_last_byte(). */
+    vector->iov_base =
+        chain->unresolved ? NULL : map_buffer(queue, chain, descriptor->addr, descriptor->len, writable);
     vector->iov_len = descriptor->len;
     chain->unresolved |= vector->iov_base == NULL;
     if (writable) {
+        chain->last_writable = descriptor->addr;
         chain->writable++;
         chain->writable_bytes += descriptor->len;
     } else {
@@ -212,13 +226,17 @@ struct table {
     bool indirect;
 };
 
-/* 2.7.5.3: an indirect table is a whole number of descriptors, refers to no other table, and ends its chain. */
+/*
+ * 2.7.5.3: an indirect table is a whole number of descriptors, refers to no other table, and ends its chain. A chain
+ * may be as long as the device's queue, of which the driver may use less: Linux makes its ring smaller when memory is
+ * short, and its requests not.
+ */
 static bool open_indirect(struct virtqueue *queue, const struct vring_desc *descriptor, struct table *table)
 {
     const uint32_t entries = descriptor->len / (uint32_t)sizeof(struct vring_desc);
 
     if (!queue->indirect || table->indirect || (descriptor->flags & VRING_DESC_F_NEXT) || entries == 0 ||
-        entries > queue->size || descriptor->len % sizeof(struct vring_desc) != 0) {
+        entries > queue->size_max || descriptor->len % sizeof(struct vring_desc) != 0) {
         return false;
     }
     /* Not unmapped: without grants that does nothing. */
@@ -234,7 +252,7 @@ static bool walk(struct virtqueue *queue, struct virtqueue_chain *chain)
     uint16_t index = chain->head;
     unsigned int seen = 0;
 
-    while (seen < queue->size && index < table.entries) {
+    while (seen < (table.indirect ? queue->size_max : queue->size) && index < table.entries) {
         struct vring_desc descriptor;
 
         virtio_copy_in(&descriptor, (const char *)table.descriptors + index * sizeof(descriptor), sizeof(descriptor));
@@ -299,14 +317,31 @@ enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_ch
     return take(queue, head, chain);
 }
 
+void *virtqueue_last_byte(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    const unsigned int count = chain->readable + chain->writable;
+    const struct iovec *last;
+    uint64_t address;
+
+    if (chain->writable == 0) {
+        return NULL;
+    }
+    last = &chain->vector[count - 1];
+    if (last->iov_base) {
+        return (char *)last->iov_base + last->iov_len - 1;
+    }
+    /* What is mapped of the rest is of no use any more, and perhaps in the way. */
+    unmap_buffers(queue, chain);
+    for (unsigned int i = 0; i < count; i++) {
+        chain->vector[i].iov_base = NULL;
+    }
+    address = chain->last_writable + last->iov_len - 1;
+    return address < chain->last_writable ? NULL : map_buffer(queue, chain, address, 1, true);
+}
+
 void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
-    while (chain->mapped > 0) {
-        const struct iovec *mapping = &chain->mapping[--chain->mapped];
-
-        platform_unmap(queue->platform, mapping->iov_base, mapping->iov_len);
-        queue->mapped--;
-    }
+    unmap_buffers(queue, chain);
     chain->in_flight = false;
     queue->in_flight--;
 }

@@ -5,12 +5,14 @@
  * The rings are memory that the guest's vCPUs write while we read. Four rules keep that harmless:
  *   copy once       descriptors, ring entries and indexes are each read once, into private memory, and judged there
  *   frozen          size and addresses are copied and resolved when the queue is enabled; later changes do not matter
- *   bounded         a chain has at most as many descriptors as the queue has entries, indirect ones included
+ *   bounded         a chain has at most as many descriptors as the queue has entries, or, indirect ones included, as it
+ *                   could have
  *   RAM only        addresses are resolved by platform_map(), which knows nothing but RAM, or nothing but grants
  * What is in the used ring is never read back.
  *
- * A chain that breaks the rules is given back to the guest with length 0 (VIRTQUEUE_MALFORMED); if not even its head
- * is to be trusted, the queue cannot go on (VIRTQUEUE_BROKEN) and the device must say NEEDS_RESET.
+ * A chain that breaks the rules (VIRTQUEUE_MALFORMED) is never given back: there is no place in it for an error, and a
+ * driver that finds it in the used ring takes what its status byte happens to hold for the answer. Nor can the queue go
+ * on when not even the head is to be trusted (VIRTQUEUE_BROKEN). The device must say NEEDS_RESET.
  *
  * A chain's buffers are mapped from virtqueue_pop() to its end, the rings while the queue is enabled. With grants there
  * are no indirect tables, so that a driver has no more buffers in flight than the queue has descriptors; no more are
@@ -42,8 +44,8 @@ struct virtqueue_registers {
 
 /*
  * A descriptor chain that has been copied and judged. The vectors are the device's until it completes the chain: it
- * may change them. A segment that is not RAM has a NULL base, and `unresolved` is set: then the device touches
- * nothing but what it finds to be there, and answers with an error if it can. Empty segments are left out.
+ * may change them. If a segment cannot be mapped, `unresolved` is set, and some have a NULL base: then the device
+ * answers with an error, for which it has virtqueue_last_byte(). Empty segments are left out.
  */
 struct virtqueue_chain {
     uint16_t head;
@@ -53,6 +55,7 @@ struct virtqueue_chain {
     unsigned int writable;   /* vectors that the device may write: those after them */
     uint64_t readable_bytes; /* both together at most 4 GiB - 1 */
     uint64_t writable_bytes;
+    uint64_t last_writable; /* address of the last vector, if the device may write it */
     struct iovec *vector;
     unsigned int mapped;    /* with grants: how many of `mapping` are in use */
     struct iovec *mapping;  /* with grants: the vectors that have a base, as they were before the device changed them */
@@ -128,10 +131,20 @@ void virtqueue_recover(struct virtqueue *queue);
 /* Takes the next chain. CHAIN and MALFORMED set *chain, which is in flight until virtqueue_complete(). */
 enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain **chain);
 
-/* Gives a chain back; `written` is the number of bytes that the device wrote (2.7.8). */
+/*
+ * The last byte that the device may write, where devices have their status; the vectors are still as they came. In a
+ * chain that is unresolved it is mapped alone, and all vectors have a NULL base afterwards. NULL: it cannot be mapped,
+ * or there is none.
+ */
+void *virtqueue_last_byte(struct virtqueue *queue, struct virtqueue_chain *chain);
+
+/*
+ * Gives a chain back; `written` is the number of bytes that the device wrote without a gap from the first that it may
+ * write, or less (2.7.8.2).
+ */
 void virtqueue_complete(struct virtqueue *queue, struct virtqueue_chain *chain, uint32_t written);
 
-/* Forgets a chain without telling the guest: its queue is being reset. */
+/* Forgets a chain without telling the guest: its queue is being, or has to be, reset. */
 void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain);
 
 /* Asks the driver for no notifications while the queue is being worked on: advice only (2.7.10). */

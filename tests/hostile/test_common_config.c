@@ -56,13 +56,20 @@ static void test_queue_size_impossible(struct driver *driver)
 
 static void test_smallest_queue(struct driver *driver)
 {
-    const struct buffer buffer = { MACHINE_RAM, 16, false };
+    struct buffer buffers[3];
 
     driver->queue_size = 1;
     driver_start(driver, DRIVER_FEATURES);
     for (unsigned int i = 0; i < 5; i++) {
-        assert_int_equal(driver_run(driver, ring_add(driver, &buffer, 1)), 0); /* no room for a status */
+        blk_buffers(driver, buffers, 0, VIRTIO_BLK_T_IN, i, 512);
+        assert_int_equal(driver_run(driver, ring_add_indirect(driver, buffers, 3)), 513);
+        assert_int_equal(*blk_status(driver, 0), VIRTIO_BLK_S_OK);
     }
+    /* In the ring itself there is no room for a status. */
+    ring_publish(driver, ring_add(driver, buffers, 1));
+    driver_kick(driver);
+    machine_settle(driver->machine);
+    assert_true(driver_status(driver) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
 /* CVE-2026-5747, CVE-2026-50626: what is written after the queue is enabled changes nothing. */

@@ -158,7 +158,7 @@ void blk_buffers(struct driver *driver, struct buffer buffers[3], unsigned int s
 /* Adds such a request to the ring, without the second buffer if `length` is 0; returns the head. */
 uint16_t blk_add(struct driver *driver, unsigned int slot, uint32_t type, uint64_t sector, uint32_t length);
 
-/* A whole request in slot 0; returns the status. */
+/* A whole request in slot 0; returns the status. Its length is right; that of one that failed is not too much. */
 uint8_t blk_request(struct driver *driver, uint32_t type, uint64_t sector, uint32_t length);
 
 /* The same for DISCARD and WRITE_ZEROES, with one segment. */
@@ -169,6 +169,13 @@ void blk_begin_read(struct driver *driver);
 
 /* Reads sectors and checks that they are as they were made. */
 void blk_check_pattern(struct driver *driver, uint64_t sector, uint32_t sectors);
+
+/*
+ * Publishes a chain that has no place for an error: the device does not give it back, leaves the status byte of slot 0
+ * (0xaa) alone, asks to be reset, takes no more, and works after a reset. The second one of what has been published.
+ */
+void driver_check_refused(struct driver *driver, uint16_t head);
+void driver_check_needs_reset(struct driver *driver);
 
 /* The next good request is served: at once, or, when the device asks for it, after a reset. */
 void driver_check_serves(struct driver *driver);
