@@ -91,8 +91,7 @@ static void prepare(struct io_uring_sqe *sqe, const struct loop_request *request
         io_uring_prep_readv(sqe, request->descriptor, request->vector, request->count, request->offset);
         break;
     case IORING_OP_WRITEV:
-        io_uring_prep_writev2(sqe, request->descriptor, request->vector, request->count, request->offset,
-                              request->flags);
+        io_uring_prep_writev(sqe, request->descriptor, request->vector, request->count, request->offset);
         break;
     case IORING_OP_FALLOCATE:
         io_uring_prep_fallocate(sqe, request->descriptor, request->flags, (off_t)request->offset,
@@ -165,11 +164,10 @@ void loop_read(struct loop *loop, struct loop_request *request, int descriptor, 
 }
 
 void loop_write(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
-                unsigned int count, uint64_t offset, bool durable, loop_done_fn *done)
+                unsigned int count, uint64_t offset, loop_done_fn *done)
 {
     *request = (struct loop_request){ .operation = IORING_OP_WRITEV, .descriptor = descriptor, .vector = vector,
-                                      .count = count, .offset = offset, .done = done,
-                                      .flags = durable ? RWF_DSYNC : 0 };
+                                      .count = count, .offset = offset, .done = done };
     start(loop, request);
 }
 

@@ -97,13 +97,12 @@ void loop_watch_asleep(struct loop *loop, struct loop_watch *watch, int descript
 
 /*
  * File I/O at an offset in bytes. The vectors (count 1..1024) stay the caller's and valid until the request has
- * ended. With `durable`, a write ends only when its data are on stable storage (RWF_DSYNC). Short results are
- * results. loop_allocate is fallocate(2) with that mode; loop_sync is fdatasync(2).
+ * ended. Short results are results. loop_allocate is fallocate(2) with that mode; loop_sync is fdatasync(2).
  */
 void loop_read(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
                unsigned int count, uint64_t offset, loop_done_fn *done);
 void loop_write(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
-                unsigned int count, uint64_t offset, bool durable, loop_done_fn *done);
+                unsigned int count, uint64_t offset, loop_done_fn *done);
 void loop_allocate(struct loop *loop, struct loop_request *request, int descriptor, int mode, uint64_t offset,
                    uint64_t length, loop_done_fn *done);
 void loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done);

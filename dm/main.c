@@ -278,8 +278,6 @@ static int serve(const struct command_line *line)
 {
     char error[MODEL_ERROR_MAX];
     struct model *model;
-    bool failed;
-    int result;
 
     if (model_create(&model, &line->model, error)) {
         (void)fprintf(stderr, NAME ": %s\n", error);
@@ -287,7 +285,7 @@ static int serve(const struct command_line *line)
     }
     if (give_signals(model)) {
         (void)fprintf(stderr, NAME ": no signals: %s\n", strerror(errno));
-        (void)model_destroy(model);
+        (void)model_destroy(model, error);
         return EXIT_FAILED;
     }
     announce(line, model_resumed(model));
@@ -300,11 +298,8 @@ static int serve(const struct command_line *line)
     if (line->verbose) {
         model_report(model, stderr);
     }
-    failed = model_failure(model) != 0;
-    result = model_destroy(model);
-    if (result) {
-        (void)fprintf(stderr, NAME ": %s: %s\n", failed ? "stopped by an error" : "writing to disk at the end failed",
-                      strerror(-result));
+    if (model_destroy(model, error)) {
+        (void)fprintf(stderr, NAME ": %s\n", error);
         return EXIT_FAILED;
     }
     return EXIT_OK;

@@ -146,6 +146,7 @@ static int add_disk(struct model *model, const struct model_options *options, un
     }
     if (model->saved) {
         virtio_device_keep_journals(blk_device(disk->blk), state_device(model->saved, i)->journal);
+        blk_keep_journal(disk->blk, &state_device(model->saved, i)->blk);
     }
     virtio_pci_init(&disk->pci, blk_device(disk->blk), BLK_CLASS,
                     options->msix && bridge_msi_count(platform_bridge(model->platform)) > 0);
@@ -321,6 +322,7 @@ static int open_bus(struct model *model, const struct model_options *options, ch
 
 int model_create(struct model **model, const struct model_options *options, char error[MODEL_ERROR_MAX])
 {
+    char ignored[MODEL_ERROR_MAX];
     struct model *created;
     int result;
 
@@ -344,14 +346,14 @@ int model_create(struct model **model, const struct model_options *options, char
         result = resume(created, error);
     }
     if (result) {
-        (void)model_destroy(created);
+        (void)model_destroy(created, ignored);
         return result;
     }
     *model = created;
     return 0;
 }
 
-int model_destroy(struct model *model)
+int model_destroy(struct model *model, char error[MODEL_ERROR_MAX])
 {
     int result;
 
@@ -361,10 +363,15 @@ int model_destroy(struct model *model)
     model_stop(model);
     loop_destroy(model->loop);
     result = model->failure;
+    (void)snprintf(error, MODEL_ERROR_MAX, "stopped by an error: %s", strerror(-result));
     for (unsigned int i = 0; i < model->disk_count; i++) {
-        const int error = blk_sync(model->disk[i].blk);
+        const int lost = blk_sync(model->disk[i].blk);
 
-        result = result ? result : error;
+        if (lost && !result) {
+            (void)snprintf(error, MODEL_ERROR_MAX, "%s: not all that the guest has written is on stable storage (%s)",
+                           blk_path(model->disk[i].blk), strerror(-lost));
+            result = lost;
+        }
         blk_destroy(model->disk[i].blk);
     }
     platform_destroy(model->platform);

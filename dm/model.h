@@ -46,8 +46,11 @@ enum model_state {
 /* On failure a negative errno value, and `error` has a sentence for the user; nothing is left behind. */
 int model_create(struct model **model, const struct model_options *options, char error[MODEL_ERROR_MAX]);
 
-/* 0 or what made the model fail first: of making the files durable, too. NULL is allowed. */
-int model_destroy(struct model *model);
+/*
+ * 0 or what made the model fail first, or what became of data that the guest had written; then `error` has a sentence for
+ * the user. NULL is allowed.
+ */
+int model_destroy(struct model *model, char error[MODEL_ERROR_MAX]);
 
 void model_stop(struct model *model);
 

@@ -8,7 +8,7 @@
  *   saved    registers, as a whole, twice: one is being written while the other counts. Saved after each access of the
  *            guest and before its vCPU goes on. An access that was not saved is made again, from the registers
  *            before it; one that was saved and not answered is made again, too, which changes nothing.
- *   journal  what was taken from the queues and given back (virtio/queue.h)
+ *   journal  what was taken from the queues and given back (virtio/queue.h), what was lost (devices/blk.h)
  *
  * A file counts only for the ioreq server that carries its mark (platform/platform.h), and for the same command line.
  */
@@ -17,12 +17,14 @@
 
 #include <stdint.h>
 
+#include "devices/blk.h"
 #include "virtio/pci.h"
 
 struct state_device {
     uint32_t current; /* which of the two counts */
     struct virtio_pci_saved saved[2];
     struct virtqueue_journal journal[VIRTIO_QUEUES_MAX];
+    struct blk_journal blk;
 };
 
 struct state;

@@ -4,14 +4,20 @@
  * one status byte, the last that the device may write (5.2.6). There is one struct request for each descriptor head,
  * so that every chain that can be in flight has its own.
  *
- *   request()  copies and judges the header, finds the status byte     -> begin_*()
- *   begin_*()  starts the I/O, or gives the status at once
- *   *_done()   goes on after a short transfer, or gives the status     -> finish()
+ *   request()    copies and judges the header, finds the status byte     -> begin_*()
+ *   begin_*()    starts the I/O, or gives the status at once
+ *   *_done()     goes on after a short transfer, or gives the status     -> settle() or finish()
+ *   settle()     what has changed the file is made durable first, if the driver cannot flush
+ *
+ * Linux reports that it could not write something back once, to one fdatasync(), whoever's data they were; then all
+ * seems well. So there is one at a time, for all requests that wait for one, and what it reports is kept: nothing that
+ * asks for durability succeeds any more until the driver has reset the device (struct blk_journal).
  */
 #include "blk.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -41,13 +47,26 @@ struct request {
     uint64_t offset;        /* in the file */
     uint64_t left;          /* bytes */
     uint64_t written;       /* bytes of the data that the device writes, from the first on */
+    struct request *next;   /* in a list of those that wait for a sync */
     bool advisory;          /* a discard: not being able to is no error */
+};
+
+/* Of the one file. */
+struct sync {
+    struct loop_request io; /* first: the loop gives this back */
+    bool under_way;
+    struct request *covered; /* end with the one that is under way */
+    struct request *waiting; /* came later: what they wrote may be */
 };
 
 struct blk {
     struct virtio_device device;
     struct loop *loop;
+    const char *path;
     int file;
+    struct sync sync;
+    struct blk_journal *journal;
+    struct blk_journal own; /* unless the journal is to outlive the process */
     bool read_only;
     uint64_t sectors;
     char id[VIRTIO_BLK_ID_BYTES];
@@ -62,6 +81,11 @@ static void finish(struct request *request, uint8_t status)
 
     *(volatile uint8_t *)request->status = status;
     virtio_device_complete(&request->blk->device, 0, request->chain, (uint32_t)written);
+}
+
+static void end(struct request *request, bool well)
+{
+    finish(request, well ? (uint8_t)VIRTIO_BLK_S_OK : (uint8_t)VIRTIO_BLK_S_IOERR);
 }
 
 static uint8_t status_of(int result)
@@ -86,6 +110,73 @@ static void drop(struct request *request, uint64_t bytes)
     }
 }
 
+static struct blk *blk_of_sync(struct loop_request *io)
+{
+    return (struct blk *)(void *)((char *)io - offsetof(struct blk, sync.io));
+}
+
+static void start_sync(struct blk *blk);
+
+static void sync_done(struct loop_request *io, int result)
+{
+    struct blk *blk = blk_of_sync(io);
+    struct request *request = blk->sync.covered;
+
+    if (result == -EINTR) {
+        loop_sync(blk->loop, io, blk->file, sync_done);
+        return;
+    }
+    blk->sync.covered = NULL;
+    blk->sync.under_way = false;
+    if (result < 0) {
+        /* Before any driver is told, since we may be killed in between. */
+        blk->journal->lost = result;
+        blk->journal->failed = result;
+    }
+    while (request) {
+        struct request *const next = request->next;
+
+        end(request, result == 0);
+        request = next;
+    }
+    start_sync(blk);
+}
+
+static void start_sync(struct blk *blk)
+{
+    if (blk->sync.under_way || !blk->sync.waiting) {
+        return;
+    }
+    blk->sync.under_way = true;
+    blk->sync.covered = blk->sync.waiting;
+    blk->sync.waiting = NULL;
+    if (blk->journal->failed) {
+        sync_done(&blk->sync.io, blk->journal->failed);
+    } else {
+        loop_sync(blk->loop, &blk->sync.io, blk->file, sync_done);
+    }
+}
+
+/* Ends when all that has been written so far is on stable storage, or may not be any more. */
+static void make_durable(struct request *request)
+{
+    struct sync *sync = &request->blk->sync;
+
+    request->next = sync->waiting;
+    sync->waiting = request;
+    start_sync(request->blk);
+}
+
+/* 5.2.6.2: without FLUSH the driver has no way to ask for durability, so each change is durable. */
+static void settle(struct request *request)
+{
+    if (virtio_device_has(&request->blk->device, VIRTIO_BLK_F_FLUSH)) {
+        finish(request, VIRTIO_BLK_S_OK);
+    } else {
+        make_durable(request);
+    }
+}
+
 static void read_done(struct loop_request *io, int result);
 static void write_done(struct loop_request *io, int result);
 
@@ -95,64 +186,72 @@ static void start_read(struct request *request)
               read_done);
 }
 
-/* 5.2.6.2: without FLUSH the driver has no way to ask for durability, so each write is durable. */
 static void start_write(struct request *request)
 {
-    const bool durable = !virtio_device_has(&request->blk->device, VIRTIO_BLK_F_FLUSH);
-
     loop_write(request->blk->loop, &request->io, request->blk->file, request->vector, request->count, request->offset,
-               durable, write_done);
+               write_done);
 }
 
-/*
- * Whether the transfer has ended, well or not: then it is finished. Nothing transferred is the end of a file that
- * shrank.
- */
-static bool transfer_ended(struct request *request, int result)
+enum transfer {
+    TRANSFER_FAILED,
+    TRANSFER_GOES_ON,
+    TRANSFER_ENDED,
+};
+
+/* What has come of a read or write. Nothing transferred is the end of a file that shrank. */
+static enum transfer transferred(struct request *request, int result)
 {
     if (result == -EINTR) {
-        return false;
+        return TRANSFER_GOES_ON;
     }
     if (result <= 0 || (uint64_t)result > request->left) {
-        finish(request, VIRTIO_BLK_S_IOERR);
-        return true;
+        return TRANSFER_FAILED;
     }
     drop(request, (uint64_t)result);
     request->offset += (uint64_t)result;
     request->left -= (uint64_t)result;
-    if (request->left == 0) {
-        finish(request, VIRTIO_BLK_S_OK);
-    }
-    return request->left == 0;
+    return request->left > 0 ? TRANSFER_GOES_ON : TRANSFER_ENDED;
 }
 
 static void read_done(struct loop_request *io, int result)
 {
     struct request *request = (struct request *)(void *)io;
+    const enum transfer transfer = transferred(request, result);
 
-    request->written += result > 0 ? (uint64_t)result : 0;
-    if (!transfer_ended(request, result)) {
+    if (transfer == TRANSFER_GOES_ON) {
         start_read(request);
+    } else {
+        request->written = request->chain->writable_bytes - request->left;
+        end(request, transfer == TRANSFER_ENDED);
     }
 }
 
 static void write_done(struct loop_request *io, int result)
 {
     struct request *request = (struct request *)(void *)io;
+    const enum transfer transfer = transferred(request, result);
 
-    if (!transfer_ended(request, result)) {
+    if (transfer == TRANSFER_GOES_ON) {
         start_write(request);
+    } else if (transfer == TRANSFER_ENDED) {
+        settle(request);
+    } else {
+        finish(request, VIRTIO_BLK_S_IOERR);
     }
 }
 
-static void plain_done(struct loop_request *io, int result)
+static void range_done(struct loop_request *io, int result)
 {
     struct request *request = (struct request *)(void *)io;
 
     if (request->advisory && result == -EOPNOTSUPP) {
         result = 0;
     }
-    finish(request, status_of(result));
+    if (result == 0) {
+        settle(request);
+    } else {
+        finish(request, status_of(result));
+    }
 }
 
 static bool beyond_end(const struct blk *blk, uint64_t sector, uint64_t count)
@@ -226,7 +325,7 @@ static void begin_range(struct request *request, bool zeroes)
                                                                            : FALLOC_FL_PUNCH_HOLE;
     request->advisory = !zeroes;
     loop_allocate(blk->loop, &request->io, blk->file, mode, range.sector * SECTOR,
-                  (uint64_t)range.num_sectors * SECTOR, plain_done);
+                  (uint64_t)range.num_sectors * SECTOR, range_done);
 }
 
 static void begin_flush(struct request *request)
@@ -235,7 +334,7 @@ static void begin_flush(struct request *request)
         finish(request, VIRTIO_BLK_S_UNSUPP);
         return;
     }
-    loop_sync(request->blk->loop, &request->io, request->blk->file, plain_done);
+    make_durable(request);
 }
 
 /* As much of the id as there is room for. */
@@ -330,7 +429,15 @@ static void request(struct virtio_device *device, unsigned int queue, struct vir
     }
 }
 
-static const struct virtio_device_operations operations = { .request = request };
+/* The driver has given up on what was lost. */
+static void reset(struct virtio_device *device)
+{
+    struct blk *blk = (struct blk *)(void *)device;
+
+    blk->journal->failed = 0;
+}
+
+static const struct virtio_device_operations operations = { .request = request, .reset = reset };
 
 /* Size and block sizes of what was opened. */
 static int measure(struct blk *blk, uint64_t *bytes, unsigned int *logical, unsigned int *physical)
@@ -438,6 +545,8 @@ int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, c
         return -ENOMEM;
     }
     created->loop = loop;
+    created->path = options->path;
+    created->journal = &created->own;
     result = open_file(created, options, &logical, &physical, error);
     if (!result) {
         result = virtio_device_init(&created->device, VIRTIO_ID_BLOCK, &operations, loop, platform, 1, BLK_QUEUE_SIZE,
@@ -470,7 +579,20 @@ struct virtio_device *blk_device(struct blk *blk)
     return &blk->device;
 }
 
+const char *blk_path(const struct blk *blk)
+{
+    return blk->path;
+}
+
+void blk_keep_journal(struct blk *blk, struct blk_journal *journal)
+{
+    blk->journal = journal;
+}
+
 int blk_sync(struct blk *blk)
 {
+    if (blk->journal->lost) {
+        return blk->journal->lost;
+    }
     return !blk->read_only && fsync(blk->file) ? -errno : 0;
 }

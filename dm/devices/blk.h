@@ -7,7 +7,8 @@
  * target of direct I/O. What has been reported as written is on stable storage after a FLUSH, or at once if the
  * driver did not negotiate it.
  *
- * Whatever goes wrong with the file is VIRTIO_BLK_S_IOERR for the request that met it, and for no other.
+ * Whatever goes wrong with the file is VIRTIO_BLK_S_IOERR for the request that met it, and for no other; but once data
+ * could not be made durable, nothing that asks for durability succeeds until the driver has reset the device.
  */
 #ifndef DEVICES_BLK_H
 #define DEVICES_BLK_H
@@ -22,9 +23,18 @@
 struct blk;
 
 struct blk_options {
-    const char *path;
+    const char *path; /* borrowed for as long as the disk is there */
     const char *id; /* what GET_ID answers, cut after 20 bytes; NULL: the end of the path */
     bool read_only;
+};
+
+/*
+ * What must not be forgotten when the process is killed; all zero at first. Data were lost that had been accepted: 0, or
+ * why (a negative errno value).
+ */
+struct blk_journal {
+    int32_t failed; /* since the device was reset */
+    int32_t lost;   /* since the device was made */
 };
 
 /*
@@ -41,7 +51,12 @@ void blk_destroy(struct blk *blk);
 /* What the transport is given. Borrowed. */
 struct virtio_device *blk_device(struct blk *blk);
 
-/* Waits until what was written is on stable storage. */
+const char *blk_path(const struct blk *blk);
+
+/* The journal is kept there from now on. */
+void blk_keep_journal(struct blk *blk, struct blk_journal *journal);
+
+/* Waits until what was written is on stable storage. Negative errno value: not all is, or some was lost before. */
 int blk_sync(struct blk *blk);
 
 #endif

@@ -137,6 +137,7 @@ static void finish_reset(struct virtio_device *device)
     device->features = 0;
     device->status = 0;
     device->resetting = false;
+    device->operations->reset(device);
     device->transport->reset_done(device->transport_opaque);
 }
 

@@ -37,6 +37,9 @@ struct virtio_device_operations {
      * order, and also when a reset has begun meanwhile. Or it refuses it, at once.
      */
     void (*request)(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain);
+
+    /* The driver has reset the device, which has no chain in flight any more. */
+    void (*reset)(struct virtio_device *device);
 };
 
 /* The transport. All are called from the event loop's tasks or from the transport's own calls. */

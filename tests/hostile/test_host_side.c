@@ -29,7 +29,6 @@ static void test_input_output_error(struct driver *driver)
 {
     check_failure(driver, -EIO, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_IOERR);
     check_failure(driver, -EIO, VIRTIO_BLK_T_OUT, 4096, VIRTIO_BLK_S_IOERR);
-    check_failure(driver, -EIO, VIRTIO_BLK_T_FLUSH, 0, VIRTIO_BLK_S_IOERR);
     check_failure(driver, -EIO, VIRTIO_BLK_T_DISCARD, 16, VIRTIO_BLK_S_IOERR);
     check_failure(driver, -EIO, VIRTIO_BLK_T_WRITE_ZEROES, 16, VIRTIO_BLK_S_IOERR);
     check_failure(driver, -EFAULT, VIRTIO_BLK_T_IN, 4096, VIRTIO_BLK_S_IOERR);
@@ -38,8 +37,112 @@ static void test_input_output_error(struct driver *driver)
 static void test_no_space(struct driver *driver)
 {
     check_failure(driver, -ENOSPC, VIRTIO_BLK_T_OUT, 4096, VIRTIO_BLK_S_IOERR);
-    check_failure(driver, -ENOSPC, VIRTIO_BLK_T_FLUSH, 0, VIRTIO_BLK_S_IOERR);
     check_failure(driver, -ENOSPC, VIRTIO_BLK_T_WRITE_ZEROES, 16, VIRTIO_BLK_S_IOERR);
+}
+
+static void end_with(struct driver *driver, int result)
+{
+    struct machine *const machine = driver->machine;
+    char error[MODEL_ERROR_MAX], expected[MODEL_ERROR_MAX];
+
+    (void)snprintf(expected, sizeof(expected), "%s: not all that the guest has written is on stable storage (%s)",
+                   machine->path[0], strerror(-result));
+    assert_int_equal(model_destroy(machine->model, error), result);
+    assert_string_equal(error, expected);
+    machine->model = NULL;
+}
+
+/* Linux reports a failed writeback once: the next fdatasync() succeeds, and the data are lost all the same. */
+static void test_failed_flush_is_remembered(struct driver *driver)
+{
+    unsigned int syncs;
+
+    faults_fail_sync(-EIO);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_IOERR);
+    syncs = faults_syncs();
+    for (unsigned int i = 0; i < 3; i++) {
+        assert_int_equal(blk_request(driver, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_IOERR);
+        assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 800, 4096), VIRTIO_BLK_S_OK);
+        blk_check_pattern(driver, 0, 8);
+    }
+    assert_int_equal(faults_syncs(), syncs);
+    driver_start(driver, DRIVER_FEATURES);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK);
+    end_with(driver, -EIO);
+}
+
+/* Without FLUSH each write is durable, or fails, from then on. */
+static void test_failed_durable_write_is_remembered(struct driver *driver)
+{
+    driver_start(driver, 1ull << VIRTIO_F_VERSION_1);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 800, 4096), VIRTIO_BLK_S_OK);
+    faults_fail_sync(-ENOSPC);
+    for (unsigned int i = 0; i < 3; i++) {
+        assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 800, 4096), VIRTIO_BLK_S_IOERR);
+        blk_check_pattern(driver, 0, 8);
+    }
+    assert_int_equal(blk_range_request(driver, VIRTIO_BLK_T_WRITE_ZEROES, 800, 8, 0), VIRTIO_BLK_S_IOERR);
+    driver_start(driver, 1ull << VIRTIO_F_VERSION_1);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 800, 4096), VIRTIO_BLK_S_OK);
+    end_with(driver, -ENOSPC);
+}
+
+/* A write that the file system refuses at once is that request's error, and nothing is lost. */
+static void test_refused_write_is_not_remembered(struct driver *driver)
+{
+    driver_start(driver, 1ull << VIRTIO_F_VERSION_1);
+    check_failure(driver, -ENOSPC, VIRTIO_BLK_T_OUT, 4096, VIRTIO_BLK_S_IOERR);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 800, 4096), VIRTIO_BLK_S_OK);
+}
+
+/* Which of several gets the one report is not known: there is one fdatasync() at a time, and it is for all that wait. */
+static void test_flushes_that_wait_fail_together(struct driver *driver)
+{
+    const unsigned int syncs = faults_syncs();
+
+    faults_fail_sync(-EIO);
+    for (unsigned int slot = 0; slot < 4; slot++) {
+        ring_publish(driver, blk_add(driver, slot, VIRTIO_BLK_T_FLUSH, 0, 0));
+    }
+    driver_kick(driver);
+    for (unsigned int slot = 0; slot < 4; slot++) {
+        (void)driver_wait(driver);
+        assert_int_equal(*blk_status(driver, slot), VIRTIO_BLK_S_IOERR);
+    }
+    assert_int_equal(faults_syncs(), syncs + 1);
+    end_with(driver, -EIO);
+}
+
+/* One for the first, one for all that came while it was under way; a reset meanwhile waits for it. */
+static void test_one_sync_for_all_that_wait(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+
+    faults_hold();
+    for (unsigned int slot = 0; slot < 5; slot++) {
+        ring_publish(driver, blk_add(driver, slot, VIRTIO_BLK_T_FLUSH, 0, 0));
+        driver_kick(driver);
+        machine_settle(machine);
+        assert_int_equal(faults_held(), 1);
+    }
+    faults_release();
+    for (unsigned int slot = 0; slot < 5; slot++) {
+        (void)driver_wait(driver);
+        assert_int_equal(*blk_status(driver, slot), VIRTIO_BLK_S_OK);
+    }
+    faults_hold();
+    for (unsigned int slot = 0; slot < 5; slot++) {
+        ring_publish(driver, blk_add(driver, slot, VIRTIO_BLK_T_FLUSH, 0, 0));
+    }
+    driver_kick(driver);
+    machine_settle(machine);
+    driver_set_status(driver, 0);
+    machine_settle(machine);
+    assert_int_not_equal(driver_status(driver), 0);
+    faults_release();
+    machine_settle(machine);
+    assert_int_equal(driver_status(driver), 0);
+    driver_check_serves(driver);
 }
 
 /* A file system that cannot: a discard is advice, zeroes the guest then writes itself. */
@@ -360,6 +463,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         driver_test(test_input_output_error),
         driver_test(test_no_space),
+        driver_test(test_failed_flush_is_remembered),
+        driver_test(test_failed_durable_write_is_remembered),
+        driver_test(test_refused_write_is_not_remembered),
+        driver_test(test_flushes_that_wait_fail_together),
+        driver_test(test_one_sync_for_all_that_wait),
         driver_test(test_allocation_not_supported),
         driver_test(test_interrupted),
         driver_test(test_short_read),

@@ -23,7 +23,6 @@ struct call {
     uint64_t offset;
     uint64_t length;
     int mode;
-    bool durable;
     loop_done_fn *done;
     int result; /* to fail with */
     struct loop_task task;
@@ -32,9 +31,9 @@ struct call {
 static bool holding;
 static int hanging = -1;
 static int failure;
+static int sync_failure;
 static uint64_t cut_bytes;
 static struct iovec cut_vector;
-static bool last_durable;
 static unsigned int syncs;
 static unsigned int calls;
 static unsigned int held;
@@ -44,14 +43,14 @@ static struct call failing;
 void __real_loop_read(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
                       unsigned int count, uint64_t offset, loop_done_fn *done);
 void __real_loop_write(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
-                       unsigned int count, uint64_t offset, bool durable, loop_done_fn *done);
+                       unsigned int count, uint64_t offset, loop_done_fn *done);
 void __real_loop_allocate(struct loop *loop, struct loop_request *request, int descriptor, int mode, uint64_t offset,
                           uint64_t length, loop_done_fn *done);
 void __real_loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done);
 void __wrap_loop_read(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
                       unsigned int count, uint64_t offset, loop_done_fn *done);
 void __wrap_loop_write(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
-                       unsigned int count, uint64_t offset, bool durable, loop_done_fn *done);
+                       unsigned int count, uint64_t offset, loop_done_fn *done);
 void __wrap_loop_allocate(struct loop *loop, struct loop_request *request, int descriptor, int mode, uint64_t offset,
                           uint64_t length, loop_done_fn *done);
 void __wrap_loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done);
@@ -77,7 +76,13 @@ void faults_reset(void)
     hanging = -1;
     held = 0;
     failure = 0;
+    sync_failure = 0;
     cut_bytes = 0;
+}
+
+void faults_fail_sync(int result)
+{
+    sync_failure = result;
 }
 
 void faults_fail(int result)
@@ -88,11 +93,6 @@ void faults_fail(int result)
 void faults_cut(uint64_t bytes)
 {
     cut_bytes = bytes;
-}
-
-bool faults_last_durable(void)
-{
-    return last_durable;
 }
 
 unsigned int faults_calls(void)
@@ -114,7 +114,7 @@ static void start(const struct call *call)
         break;
     case WRITE:
         __real_loop_write(call->loop, call->request, call->descriptor, call->vector, call->count, call->offset,
-                          call->durable, call->done);
+                          call->done);
         break;
     case ALLOCATE:
         __real_loop_allocate(call->loop, call->request, call->descriptor, call->mode, call->offset, call->length,
@@ -150,6 +150,10 @@ static void take(const struct call *call)
     /* See open_file() in devices/blk.c. */
     if (fcntl(call->descriptor, F_GETFL) & O_NONBLOCK) {
         abort();
+    }
+    if (call->kind == SYNC && sync_failure) {
+        failure = sync_failure;
+        sync_failure = 0;
     }
     if (failure) {
         failing = copy;
@@ -187,11 +191,10 @@ void __wrap_loop_read(struct loop *loop, struct loop_request *request, int descr
 }
 
 void __wrap_loop_write(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
-                       unsigned int count, uint64_t offset, bool durable, loop_done_fn *done)
+                       unsigned int count, uint64_t offset, loop_done_fn *done)
 {
-    last_durable = durable;
     take(&(struct call){ .kind = WRITE, .loop = loop, .request = request, .descriptor = descriptor, .vector = vector,
-                         .count = count, .offset = offset, .durable = durable, .done = done });
+                         .count = count, .offset = offset, .done = done });
 }
 
 void __wrap_loop_allocate(struct loop *loop, struct loop_request *request, int descriptor, int mode, uint64_t offset,

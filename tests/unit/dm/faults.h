@@ -20,14 +20,14 @@ void faults_hang(int pipe);
 /* Forgets everything that was asked for, and the requests that are held. */
 void faults_reset(void);
 
-/* The next request ends with `result`, a negative errno value, without being tried. */
+/* The next request, or the next sync, ends with `result`, a negative errno value, without being tried. */
 void faults_fail(int result);
+void faults_fail_sync(int result);
 
 /* The next read or write transfers at most so many bytes. */
 void faults_cut(uint64_t bytes);
 
-/* Flags of the last write: whether it was durable; and how many syncs there were. */
-bool faults_last_durable(void);
+/* How many there were: */
 unsigned int faults_calls(void); /* requests of all kinds that came here */
 unsigned int faults_syncs(void);
 

@@ -93,7 +93,9 @@ void machine_stop_model(struct machine *machine)
 
 void machine_destroy_model(struct machine *machine, int result)
 {
-    assert_int_equal(model_destroy(machine->model), result);
+    char error[MODEL_ERROR_MAX];
+
+    assert_int_equal(model_destroy(machine->model, error), result);
     machine->model = NULL;
 }
 

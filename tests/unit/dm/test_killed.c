@@ -5,6 +5,7 @@
  * has what was written.
  */
 #include "driver.h"
+#include "faults.h"
 
 #include <fcntl.h>
 #include <errno.h>
@@ -466,6 +467,45 @@ static void test_when_a_file_counts(void **state)
     assert_int_equal(unlink(STATE "-2"), 0);
 }
 
+/* Kills the one that serves; the next one's first sync fails if `failing`. */
+static void exchange(struct machine *machine, bool failing)
+{
+    const unsigned int before = kills;
+
+    faults_fail_sync(failing ? -EIO : 0);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    while (kills == before) {
+        machine_turn(machine);
+    }
+    faults_reset();
+}
+
+/* Whoever comes after one whose flush has failed knows of it, until the reset and at the end. */
+static void test_failed_flush_is_remembered(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, false);
+    driver_probe(&driver, &machine, 1);
+    driver_start(&driver, DRIVER_FEATURES);
+    exchange(&machine, true);
+    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_IOERR);
+    for (unsigned int i = 0; i < 2; i++) {
+        exchange(&machine, false);
+        assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_IOERR);
+    }
+    driver_start(&driver, DRIVER_FEATURES);
+    exchange(&machine, false);
+    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK);
+    kill_child(&machine);
+    machine_start_model(&machine);
+    machine_destroy_model(&machine, -EIO);
+    machine_finish(&machine);
+    assert_int_equal(unlink(STATE), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_requests_intx),
         cmocka_unit_test(test_registers),
         cmocka_unit_test(test_when_a_file_counts),
+        cmocka_unit_test(test_failed_flush_is_remembered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
