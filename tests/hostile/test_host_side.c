@@ -145,11 +145,78 @@ static void test_one_sync_for_all_that_wait(struct driver *driver)
     driver_check_serves(driver);
 }
 
-/* A file system that cannot: a discard is advice, zeroes the guest then writes itself. */
+static void fail_range(struct driver *driver, int result, uint32_t type, uint32_t flags, uint8_t status)
+{
+    faults_fail(result);
+    assert_int_equal(blk_range_request(driver, type, 800, 600, flags), status);
+    driver_check_serves(driver);
+}
+
+/* Eight sectors at a time. */
+static void check_zeroes(struct driver *driver, uint64_t sector, uint32_t sectors)
+{
+    for (const uint64_t end = sector + sectors; sector < end; sector += 8) {
+        memset(driver_data(driver), 0x55, 4096);
+        assert_int_equal(blk_request(driver, VIRTIO_BLK_T_IN, sector, 4096), VIRTIO_BLK_S_OK);
+        for (uint32_t i = 0; i < 4096; i++) {
+            assert_int_equal(((uint8_t *)driver_data(driver))[i], 0);
+        }
+    }
+}
+
+/* A discard that is not one after all says so; zeroes are then made in another way, at last by writing them. */
 static void test_allocation_not_supported(struct driver *driver)
 {
-    check_failure(driver, -EOPNOTSUPP, VIRTIO_BLK_T_DISCARD, 16, VIRTIO_BLK_S_OK);
-    check_failure(driver, -EOPNOTSUPP, VIRTIO_BLK_T_WRITE_ZEROES, 16, VIRTIO_BLK_S_UNSUPP);
+    const uint32_t flags[] = { VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP, 0, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP };
+
+    fail_range(driver, -EOPNOTSUPP, VIRTIO_BLK_T_DISCARD, 0, VIRTIO_BLK_S_UNSUPP);
+    for (unsigned int i = 0; i < 3; i++) {
+        blk_check_pattern(driver, 792, 8);
+        for (uint64_t sector = 800; sector < 1400; sector += 8) {
+            memset(driver_data(driver), 0x3c, 4096);
+            assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, sector, 4096), VIRTIO_BLK_S_OK);
+        }
+        fail_range(driver, i < 2 ? -EOPNOTSUPP : 0, VIRTIO_BLK_T_WRITE_ZEROES, flags[i], VIRTIO_BLK_S_OK);
+        check_zeroes(driver, 800, 600);
+        blk_check_pattern(driver, 1400, 8);
+    }
+}
+
+/* Neither holes nor zeroing in place are known any more: zeroes are written, in pieces, and short writes go on. */
+static void test_zeroes_are_written(struct driver *driver)
+{
+    for (uint64_t bytes = 1; bytes < 2u << 20; bytes = bytes * 3 + 511) {
+        struct virtio_blk_discard_write_zeroes range = { .sector = 8, .num_sectors = 3000 };
+        unsigned int calls;
+
+        driver_start(driver, DRIVER_FEATURES);
+        faults_fail(-EOPNOTSUPP);
+        memset(driver_data(driver), 0x3c, 4096);
+        (void)blk_range_request(driver, VIRTIO_BLK_T_WRITE_ZEROES, 16, 1, 0);
+        memset(driver_data(driver), 0x3c, 4096);
+        assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 3000, 4096), VIRTIO_BLK_S_OK);
+        memcpy(driver_data(driver), &range, sizeof(range));
+        calls = faults_calls();
+        faults_cut(bytes);
+        assert_int_equal(blk_request(driver, VIRTIO_BLK_T_WRITE_ZEROES, 0, sizeof(range)), VIRTIO_BLK_S_OK);
+        assert_in_range(faults_calls() - calls, 2, 3); /* of at most 1 MiB each */
+        check_zeroes(driver, 8, 3000);
+        blk_check_pattern(driver, 0, 8);
+        blk_check_pattern(driver, 3008, 8);
+    }
+    faults_fail(-EIO);
+    assert_int_equal(blk_range_request(driver, VIRTIO_BLK_T_WRITE_ZEROES, 8, 3000, 0), VIRTIO_BLK_S_IOERR);
+}
+
+/* As a block device of larger blocks says: for this request alone zeroes are written. */
+static void test_zeroes_of_no_whole_blocks(struct driver *driver)
+{
+    const unsigned int calls = faults_calls();
+
+    fail_range(driver, -EINVAL, VIRTIO_BLK_T_WRITE_ZEROES, 0, VIRTIO_BLK_S_OK);
+    assert_int_equal(faults_calls(), calls + 3);
+    check_zeroes(driver, 800, 600);
+    fail_range(driver, -EIO, VIRTIO_BLK_T_WRITE_ZEROES, 0, VIRTIO_BLK_S_IOERR);
 }
 
 /* EINTR is no error: the transfer goes on. EAGAIN is one: it could come for ever. */
@@ -469,6 +536,8 @@ int main(void)
         driver_test(test_flushes_that_wait_fail_together),
         driver_test(test_one_sync_for_all_that_wait),
         driver_test(test_allocation_not_supported),
+        driver_test(test_zeroes_are_written, .sectors = 4096),
+        driver_test(test_zeroes_of_no_whole_blocks),
         driver_test(test_interrupted),
         driver_test(test_short_read),
         driver_test(test_short_write),

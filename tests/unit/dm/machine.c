@@ -52,11 +52,12 @@ void machine_turn(void *opaque)
     }
 }
 
-static void make_disk(struct machine *machine, unsigned int i, uint64_t sectors)
+static void make_disk(struct machine *machine, unsigned int i, const char *directory, uint64_t sectors)
 {
     int file;
 
-    (void)snprintf(machine->path[i], sizeof(machine->path[i]), "disk-XXXXXX");
+    (void)snprintf(machine->path[i], sizeof(machine->path[i]), "%s%sdisk-XXXXXX", directory ? directory : "",
+                   directory ? "/" : "");
     file = mkstemp(machine->path[i]);
     assert_true(file >= 0);
     for (uint64_t sector = 0; sector < sectors; sector++) {
@@ -135,7 +136,7 @@ void machine_start(struct machine *machine, const struct machine_options *option
         .domain = MACHINE_DOMAIN, .msix = !options->intx_only, .disk_count = machine->disks,
     };
     for (unsigned int i = 0; i < machine->disks; i++) {
-        make_disk(machine, i, options->sectors ? options->sectors : MACHINE_SECTORS);
+        make_disk(machine, i, options->directory, options->sectors ? options->sectors : MACHINE_SECTORS);
         machine->options.disk[i] = (struct blk_options){
             .path = machine->path[i], .id = options->id, .read_only = options->read_only,
         };

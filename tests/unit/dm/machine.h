@@ -50,6 +50,7 @@ struct machine_options {
     unsigned int interrupts; /* of the bridge; 0 means 32 */
     uint64_t sectors;        /* of each disk; 0 means MACHINE_SECTORS */
     const char *id;
+    const char *directory;   /* for the disks; NULL: the current one */
     bool grants;             /* the bridge has GRANTS, and the guest has granted all of its first bank */
 };
 

@@ -8,7 +8,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 static void test_read(struct driver *driver)
 {
@@ -82,27 +85,43 @@ static void test_discard(struct driver *driver)
     assert_int_equal(blk_range_request(driver, VIRTIO_BLK_T_DISCARD, 64, 0, 0), VIRTIO_BLK_S_OK);
 }
 
+static long blocks(const struct driver *driver)
+{
+    struct stat about;
+
+    assert_int_equal(stat(driver->machine->path[0], &about), 0);
+    return (long)about.st_blocks;
+}
+
+/* Zeroes either way; space is given back if the driver allows it, and kept if not. */
 static void test_write_zeroes(struct driver *driver)
 {
-    struct machine *const machine = driver->machine;
-    struct stat before, after;
-    uint8_t status;
+    const long before = blocks(driver);
 
+    assert_int_equal(blk_range_request(driver, VIRTIO_BLK_T_WRITE_ZEROES, 256, 64, 0), VIRTIO_BLK_S_OK);
+    check_zero(driver, 256, 64);
+    assert_int_equal(blocks(driver), before);
     assert_int_equal(blk_range_request(driver, VIRTIO_BLK_T_WRITE_ZEROES, 64, 64,
                                        VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP), VIRTIO_BLK_S_OK);
     check_zero(driver, 64, 64);
-    assert_int_equal(stat(machine->path[0], &before), 0);
-    status = blk_range_request(driver, VIRTIO_BLK_T_WRITE_ZEROES, 256, 64, 0);
-    if (status == VIRTIO_BLK_S_UNSUPP) {
-        print_message("this file system cannot zero a range in place\n");
-    } else {
-        assert_int_equal(status, VIRTIO_BLK_S_OK);
-        check_zero(driver, 256, 64);
-        assert_int_equal(stat(machine->path[0], &after), 0);
-        assert_int_equal(before.st_blocks, after.st_blocks);
-    }
+    assert_true(blocks(driver) < before);
     blk_check_pattern(driver, 255, 1);
     blk_check_pattern(driver, 320, 1);
+}
+
+/* tmpfs knows holes, but no zeroing in place. */
+static void test_write_zeroes_on_tmpfs(struct driver *driver)
+{
+    struct statfs about;
+
+    assert_int_equal(statfs(driver->machine->path[0], &about), 0);
+    if (about.f_type != TMPFS_MAGIC) {
+        print_message("/dev/shm is no tmpfs\n");
+        return;
+    }
+    assert_true(driver->features & 1ull << VIRTIO_BLK_F_DISCARD);
+    test_write_zeroes(driver);
+    test_discard(driver);
 }
 
 static void test_get_id(void **state)
@@ -301,6 +320,7 @@ int main(void)
         probe_test(test_write_without_flush_feature),
         driver_test(test_discard),
         driver_test(test_write_zeroes),
+        driver_test(test_write_zeroes_on_tmpfs, .directory = "/dev/shm"),
         cmocka_unit_test(test_get_id),
         driver_test(test_read_only, .read_only = true),
         driver_test(test_indirect),
