@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "pci/bus.h"
+#include "identity.h"
 #include "loop.h"
 #include "state.h"
 #include "virtio/mmio.h"
@@ -22,6 +23,7 @@
 
 struct disk {
     struct blk *blk;
+    struct identity identity; /* of what its name meant when the state was opened */
     union {
         struct virtio_pci pci;
         struct virtio_mmio mmio;
@@ -126,6 +128,15 @@ static int create_blk(struct model *model, const struct model_options *options, 
     }
 }
 
+/* The state counts for the disk that was looked at: is that the one that was opened? */
+static int check_identity(const struct model *model, const struct disk *disk)
+{
+    struct identity opened;
+    const int result = model->saved ? identity_of(blk_file(disk->blk), &opened) : 0;
+
+    return !result && model->saved && !identity_equal(&opened, &disk->identity) ? -ESTALE : result;
+}
+
 static int add_disk(struct model *model, const struct model_options *options, unsigned int i, char *error)
 {
     struct disk *disk = &model->disk[i];
@@ -142,6 +153,11 @@ static int add_disk(struct model *model, const struct model_options *options, un
         if (result) {
             (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s", options->disk[i].path, reason);
         }
+        return result;
+    }
+    result = check_identity(model, disk);
+    if (result) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "%s: was exchanged while it was opened", options->disk[i].path);
         return result;
     }
     if (model->saved) {
@@ -165,8 +181,8 @@ static uint64_t hash(uint64_t sum, const void *data, size_t size)
     return sum;
 }
 
-/* A number for all that must be the same for one model to go on for another. */
-static uint64_t configuration(const struct model_options *options)
+/* A number for all that must be the same for one model to go on for another: the disks, not only their names. */
+static uint64_t configuration(struct model *model, const struct model_options *options)
 {
     const unsigned int numbers[] = {
         options->domain, options->bridge, options->msix, options->shared, options->disk_count,
@@ -179,10 +195,13 @@ static uint64_t configuration(const struct model_options *options)
         const struct blk_options *disk = &options->disk[i];
         const char *id = disk->id ? disk->id : "";
         const unsigned int more[] = { device_number(options, i), disk->read_only };
+        struct identity *identity = &model->disk[i].identity;
 
+        (void)identity_of_name(disk->path, identity); /* what is wrong is found when it is opened */
         sum = hash(sum, disk->path, strlen(disk->path) + 1);
         sum = hash(sum, id, strlen(id) + 1);
         sum = hash(sum, more, sizeof(more));
+        sum = hash(sum, identity, sizeof(*identity));
     }
     return sum;
 }
@@ -193,13 +212,14 @@ static int attach(struct model *model, const struct model_options *options, char
         .domain = options->domain, .bridge = options->bridge,
         .shared = options->shared, .function = device_number(options, 0) << 3,
     };
+    char refusal[STATE_ERROR_MAX];
     const char *reason;
     int result;
 
     if (options->state) {
-        result = state_open(&model->saved, options->state, configuration(options), options->disk_count, &reason);
+        result = state_open(&model->saved, options->state, configuration(model, options), options->disk_count, refusal);
         if (result) {
-            (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s (%s)", options->state, reason, strerror(-result));
+            (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s", options->state, refusal);
             return result;
         }
         platform.mark = state_mark(model->saved);

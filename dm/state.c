@@ -1,23 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * See state.h.
+ * See state.h. A file is known by its header, which is written before anything else: whenever the process is killed,
+ * what is left is empty, or begins with a header and is not longer than that says. Only such a file is written to.
  */
 #include "state.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#define MAGIC      "sidebridge state"
+#define MAGIC_SIZE 16u
+#define VERSION    1u /* of everything in the file; to be raised with each change of it */
+#define TRIES      10u
+
 struct content {
-    uint64_t mark; /* never 0, but in a file that was just made */
+    char magic[MAGIC_SIZE]; /* without a NUL */
+    uint32_t version;
+    uint32_t device_size; /* of a struct state_device: who forgets to raise the version is found out */
+    uint64_t size;        /* of the whole file */
+    uint64_t mark;        /* 0: the rest does not count */
     uint64_t configuration;
     struct state_device device[];
 };
+
+#define HEADER_SIZE offsetof(struct content, device)
 
 struct state {
     int file;
@@ -26,41 +42,207 @@ struct state {
     struct content *content;
 };
 
-int state_open(struct state **state, const char *path, uint64_t configuration, unsigned int devices, const char **error)
+/* For the signal handler: there is one file a process. */
+static struct state *guarded;
+static char truncated[STATE_ERROR_MAX + 100];
+
+/* Says why, and lets the instruction be made again, which ends the process now that nobody handles the signal. */
+static void bus_error(int signal, siginfo_t *about, void *context)
+{
+    const uintptr_t address = (uintptr_t)about->si_addr;
+    ssize_t ignored = 0;
+
+    (void)signal;
+    (void)context;
+    if (guarded && address - (uintptr_t)guarded->content < guarded->size) {
+        ignored = write(STDERR_FILENO, truncated, strlen(truncated));
+    }
+    (void)ignored;
+}
+
+static void guard(struct state *state, const char *path)
+{
+    const struct sigaction action = { .sa_sigaction = bus_error, .sa_flags = SA_SIGINFO | SA_RESETHAND };
+
+    (void)snprintf(truncated, sizeof(truncated),
+                   "sidebridge-dm: %.200s: has been truncated, or cannot be read any more: its state is lost\n", path);
+    guarded = state;
+    (void)sigaction(SIGBUS, &action, NULL);
+}
+
+static const char *kind(mode_t mode)
+{
+    return S_ISDIR(mode)    ? "a directory"
+           : S_ISLNK(mode)  ? "a symbolic link"
+           : S_ISSOCK(mode) ? "a socket"
+           : S_ISFIFO(mode) ? "a pipe"
+                            : "a device";
+}
+
+static int system_error(const char *what, char *error)
+{
+    const int cause = errno;
+
+    (void)snprintf(error, STATE_ERROR_MAX, "%s (%s)", what, strerror(cause));
+    return -cause;
+}
+
+static int refuse(int cause, const char *why, char *error)
+{
+    (void)snprintf(error, STATE_ERROR_MAX, "%s", why);
+    return cause;
+}
+
+/* Opens and locks a regular file that is there, or makes one. */
+static int open_file(struct state *state, const char *path, char *error)
+{
+    struct stat about;
+
+    /* What is no file may do things when it is opened, so it is looked at before. */
+    if (lstat(path, &about) == 0 && !S_ISREG(about.st_mode)) {
+        (void)snprintf(error, STATE_ERROR_MAX, "is %s, not a file to keep the state in", kind(about.st_mode));
+        return -EEXIST;
+    }
+    state->file = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+    if (state->file < 0) {
+        return system_error("cannot be opened", error);
+    }
+    if (flock(state->file, LOCK_EX | LOCK_NB)) {
+        return errno == EWOULDBLOCK ? refuse(-EBUSY, "another process keeps its state there", error)
+                                    : system_error("cannot be locked", error);
+    }
+    return 0;
+}
+
+/* Whether what was opened and locked is what has the name: somebody may have put another file in its place. */
+static bool has_the_name(const struct state *state, const char *path)
+{
+    struct stat opened, named;
+
+    return fstat(state->file, &opened) == 0 && lstat(path, &named) == 0 && opened.st_dev == named.st_dev &&
+           opened.st_ino == named.st_ino;
+}
+
+static int open_named(struct state *state, const char *path, char *error)
+{
+    for (unsigned int i = 0; i < TRIES; i++) {
+        const int result = open_file(state, path, error);
+
+        if (result || has_the_name(state, path)) {
+            return result;
+        }
+        (void)close(state->file);
+        state->file = -1;
+    }
+    return refuse(-EBUSY, "somebody exchanges it all the time", error);
+}
+
+/* Whether the file may be written to: it is empty, or we have made it. */
+static int look(const struct state *state, off_t *size, char *error)
+{
+    struct content header = { 0 };
+    struct stat about;
+    ssize_t length;
+
+    if (fstat(state->file, &about)) {
+        return system_error("cannot be examined", error);
+    }
+    *size = about.st_size;
+    if (!S_ISREG(about.st_mode)) {
+        return refuse(-EEXIST, "is not a file to keep the state in", error);
+    }
+    if (about.st_uid != geteuid()) {
+        return refuse(-EPERM, "belongs to another user, who could change the state", error);
+    }
+    length = pread(state->file, &header, HEADER_SIZE, 0);
+    if (length < 0) {
+        return system_error("cannot be read", error);
+    }
+    if (length == 0) {
+        return 0;
+    }
+    if ((size_t)length < HEADER_SIZE || memcmp(header.magic, MAGIC, MAGIC_SIZE) != 0 ||
+        (header.version == VERSION && (uint64_t)about.st_size > header.size)) {
+        return refuse(-EEXIST, "is no state of sidebridge-dm and is left as it is: give another name, or remove it",
+                      error);
+    }
+    if (header.version != VERSION || header.device_size != sizeof(struct state_device)) {
+        (void)snprintf(error, STATE_ERROR_MAX,
+                       "is the state of %s sidebridge-dm (format %u.%u, this one has %u.%zu): remove it to begin anew",
+                       header.version < VERSION   ? "an older"
+                       : header.version > VERSION ? "a newer"
+                                                  : "another",
+                       header.version, header.device_size, VERSION, sizeof(struct state_device));
+        return -EPROTO;
+    }
+    return 0;
+}
+
+/* The header first; all of the file has storage when this has succeeded. What was there stays. */
+static int make_room(struct state *state, off_t present, char *error)
+{
+    const struct content header = {
+        .magic = MAGIC, .version = VERSION, .device_size = sizeof(struct state_device), .size = state->size,
+    };
+    int cause;
+
+    if (present > (off_t)state->size && ftruncate(state->file, (off_t)state->size)) {
+        return system_error("cannot be cut", error);
+    }
+    cause = pwrite(state->file, &header, offsetof(struct content, mark), 0) < 0
+                ? errno
+                : posix_fallocate(state->file, 0, (off_t)state->size);
+    if (cause) {
+        if (present == 0) {
+            (void)ftruncate(state->file, 0);
+        }
+        errno = cause;
+        return system_error("has no room for the state", error);
+    }
+    return 0;
+}
+
+static int fill(struct state *state, const char *path, char *error)
+{
+    void *content;
+    off_t present = 0;
+    int result = open_named(state, path, error);
+
+    if (!result) {
+        result = look(state, &present, error);
+    }
+    if (!result) {
+        result = make_room(state, present, error);
+    }
+    if (result) {
+        return result;
+    }
+    content = mmap(NULL, state->size, PROT_READ | PROT_WRITE, MAP_SHARED, state->file, 0);
+    if (content == MAP_FAILED) {
+        return system_error("cannot be mapped", error);
+    }
+    state->content = content;
+    guard(state, path);
+    return 0;
+}
+
+int state_open(struct state **state, const char *path, uint64_t configuration, unsigned int devices,
+               char error[STATE_ERROR_MAX])
 {
     struct state *opened = calloc(1, sizeof(*opened));
-    void *content;
+    int result;
 
     if (!opened) {
-        *error = "out of memory";
-        return -ENOMEM;
+        return refuse(-ENOMEM, "no memory for it", error);
     }
+    opened->file = -1;
     opened->configuration = configuration;
     opened->size = sizeof(struct content) + devices * sizeof(struct state_device);
-    opened->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (opened->file < 0) {
-        const int cause = -errno;
-
-        *error = "cannot be opened";
-        free(opened);
-        return cause;
-    }
-    if (flock(opened->file, LOCK_EX | LOCK_NB)) {
-        *error = "another process keeps its state there";
+    result = fill(opened, path, error);
+    if (result) {
         state_close(opened);
-        return -EBUSY;
+        return result;
     }
-    content = ftruncate(opened->file, (off_t)opened->size)
-                  ? MAP_FAILED
-                  : mmap(NULL, opened->size, PROT_READ | PROT_WRITE, MAP_SHARED, opened->file, 0);
-    if (content == MAP_FAILED) {
-        const int cause = -errno;
-
-        *error = "cannot be mapped";
-        state_close(opened);
-        return cause;
-    }
-    opened->content = content;
     *state = opened;
     return 0;
 }
@@ -71,9 +253,12 @@ void state_close(struct state *state)
         return;
     }
     if (state->content) {
+        guarded = NULL;
         (void)munmap(state->content, state->size);
     }
-    (void)close(state->file);
+    if (state->file >= 0) {
+        (void)close(state->file);
+    }
     free(state);
 }
 
@@ -89,9 +274,11 @@ void state_begin(struct state *state)
     if (getrandom(&mark, sizeof(mark), 0) != sizeof(mark)) {
         abort(); /* it does not fail for so few bytes */
     }
-    memset(state->content, 0, state->size);
+    /* Whoever is killed in between leaves nothing that counts. */
+    __atomic_store_n(&state->content->mark, 0, __ATOMIC_SEQ_CST);
+    memset(state->content->device, 0, state->size - sizeof(*state->content));
     state->content->configuration = state->configuration;
-    state->content->mark = mark | 1;
+    __atomic_store_n(&state->content->mark, mark | 1, __ATOMIC_SEQ_CST);
 }
 
 struct state_device *state_device(struct state *state, unsigned int device)

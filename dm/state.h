@@ -10,7 +10,12 @@
  *            before it; one that was saved and not answered is made again, too, which changes nothing.
  *   journal  what was taken from the queues and given back (virtio/queue.h), what was lost (devices/blk.h)
  *
- * A file counts only for the ioreq server that carries its mark (platform/platform.h), and for the same command line.
+ * A file counts only for the ioreq server that carries its mark (platform/platform.h), and for the same command line
+ * with the same disks behind its names.
+ *
+ * Nothing is written into a file that this program has not made, and the mapping has storage: a file system that is
+ * full says so when the file is opened. Who truncates the file of a running process ends it (SIGBUS, and a line that
+ * says so): what it goes by is gone, and to go on without would be to guess what the guest has been given.
  */
 #ifndef STATE_H
 #define STATE_H
@@ -27,15 +32,19 @@ struct state_device {
     struct blk_journal blk;
 };
 
+#define STATE_ERROR_MAX 200u
+
 struct state;
 
 /*
  * Opens the file, makes it if it is not there, and locks it. `configuration` is a number for all that must be the
- * same for the file to count. On failure *error is a sentence for the user. -EBUSY: another process has it; else as
- * open(2).
+ * same for the file to count. One file a process. On failure `error` has a sentence for the user, without the path, and
+ * a file that was there is as it was.
+ * -EBUSY another process has it, -EEXIST it is something else, -EPROTO the state of another version, -EPERM somebody
+ * else's; else as open(2) and fallocate(2).
  */
 int state_open(struct state **state, const char *path, uint64_t configuration, unsigned int devices,
-               const char **error);
+               char error[STATE_ERROR_MAX]);
 void state_close(struct state *state); /* the file stays; NULL is allowed */
 
 /* The mark that a server has if the file counts for it; 0: the file does not count at all. */

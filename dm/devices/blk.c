@@ -589,6 +589,11 @@ void blk_keep_journal(struct blk *blk, struct blk_journal *journal)
     blk->journal = journal;
 }
 
+int blk_file(const struct blk *blk)
+{
+    return blk->file;
+}
+
 int blk_sync(struct blk *blk)
 {
     if (blk->journal->lost) {

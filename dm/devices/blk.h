@@ -51,6 +51,9 @@ void blk_destroy(struct blk *blk);
 /* What the transport is given. Borrowed. */
 struct virtio_device *blk_device(struct blk *blk);
 
+/* What was opened. Borrowed. */
+int blk_file(const struct blk *blk);
+
 const char *blk_path(const struct blk *blk);
 
 /* The journal is kept there from now on. */
