@@ -15,10 +15,11 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/ioctl.h>
 
-#define BACKOFF_MAX  1023u /* sleeps without polling, after one in vain */
-#define UNLOOKED_MAX 8u    /* turns that do without a look at what is readable */
+#ifndef BLOCK_URING_CMD_DISCARD
+#define BLOCK_URING_CMD_DISCARD _IO(0x12, 0) /* linux/blkdev.h, from 6.12 */
+#endif
 
 struct loop {
     struct io_uring ring;
@@ -26,17 +27,12 @@ struct loop {
     unsigned int started; /* requests that the kernel has or will have in this turn */
     unsigned int queued;  /* length of `waiting` */
     unsigned int polls;   /* watches that the kernel has */
-    unsigned int unlooked; /* turns since it was looked at what is readable */
+    bool looked;          /* at what is readable, since a read was last tried at once */
     struct loop_request *waiting;
     struct loop_request **waiting_end;
     struct loop_watch *watches;
     struct loop_task *tasks;
     struct loop_task **tasks_end;
-    struct loop_quiet *quiet;
-    unsigned int polling; /* us */
-    unsigned int backoff; /* after the next poll in vain, so many sleeps without polling */
-    unsigned int skip;    /* so many sleeps without */
-    struct loop_counters counters;
 };
 
 /* The fewer interruptions the better: completions are for this thread, when it asks for them. */
@@ -105,6 +101,12 @@ static void prepare(struct io_uring_sqe *sqe, const struct loop_request *request
     case IORING_OP_FALLOCATE:
         io_uring_prep_fallocate(sqe, request->descriptor, request->flags, (off_t)request->offset,
                                 (off_t)request->length);
+        break;
+    case IORING_OP_URING_CMD: /* BLOCK_URING_CMD_DISCARD, which Linux has documented in its header alone */
+        io_uring_prep_rw(IORING_OP_URING_CMD, sqe, request->descriptor, NULL, 0, 0);
+        sqe->cmd_op = BLOCK_URING_CMD_DISCARD;
+        sqe->addr = request->offset;
+        sqe->addr3 = request->length;
         break;
     default:
         io_uring_prep_fsync(sqe, request->descriptor, IORING_FSYNC_DATASYNC);
@@ -188,6 +190,43 @@ void loop_allocate(struct loop *loop, struct loop_request *request, int descript
     start(loop, request);
 }
 
+void loop_discard(struct loop *loop, struct loop_request *request, int descriptor, uint64_t offset, uint64_t length,
+                  loop_done_fn *done)
+{
+    *request = (struct loop_request){ .operation = IORING_OP_URING_CMD, .descriptor = descriptor, .offset = offset,
+                                      .length = length, .done = done };
+    start(loop, request);
+}
+
+/* Asks for a discard of nothing, which is invalid where one of something would be made. */
+static bool refuses_nothing(struct io_uring *ring, int descriptor)
+{
+    const struct loop_request nothing = { .operation = IORING_OP_URING_CMD, .descriptor = descriptor };
+    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    const bool known = probe && io_uring_opcode_supported(probe, IORING_OP_URING_CMD);
+    struct io_uring_cqe *cqe;
+
+    io_uring_free_probe(probe);
+    if (!known) {
+        return false; /* this, too, would be invalid */
+    }
+    prepare(io_uring_get_sqe(ring), &nothing);
+    return io_uring_submit_and_wait(ring, 1) == 1 && io_uring_peek_cqe(ring, &cqe) == 0 && cqe->res == -EINVAL;
+}
+
+bool loop_can_discard(int descriptor)
+{
+    struct io_uring ring;
+    bool can;
+
+    if (io_uring_queue_init(1, &ring, 0)) {
+        return false;
+    }
+    can = refuses_nothing(&ring, descriptor);
+    io_uring_queue_exit(&ring);
+    return can;
+}
+
 void loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done)
 {
     *request = (struct loop_request){ .operation = IORING_OP_FSYNC, .descriptor = descriptor, .done = done };
@@ -237,89 +276,6 @@ void loop_defer(struct loop *loop, struct loop_task *task)
     loop->tasks_end = &task->next;
 }
 
-void loop_stay_quiet(struct loop *loop, struct loop_quiet *quiet)
-{
-    if (!quiet->queued) {
-        quiet->queued = true;
-        quiet->next = loop->quiet;
-        loop->quiet = quiet;
-    }
-}
-
-void loop_set_polling(struct loop *loop, unsigned int microseconds)
-{
-    loop->polling = microseconds;
-}
-
-bool loop_polling(const struct loop *loop)
-{
-    return loop->polling > 0;
-}
-
-struct loop_counters loop_counters(const struct loop *loop)
-{
-    return loop->counters;
-}
-
-static void listen_to_all(struct loop *loop)
-{
-    while (loop->quiet) {
-        struct loop_quiet *const quiet = loop->quiet;
-
-        loop->quiet = quiet->next;
-        quiet->queued = false;
-        quiet->listen(quiet->opaque);
-    }
-}
-
-static uint64_t now(void)
-{
-    struct timespec time;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-static bool look_at_all(const struct loop *loop)
-{
-    bool found = false;
-
-    for (const struct loop_quiet *quiet = loop->quiet; quiet; quiet = quiet->next) {
-        found |= quiet->look(quiet->opaque);
-    }
-    return found;
-}
-
-static bool poll_for_work(struct loop *loop)
-{
-    const uint64_t end = now() + loop->polling * 1000ull;
-    bool found;
-
-    loop->counters.polls++;
-    do {
-        found = look_at_all(loop);
-    } while (!found && now() < end);
-    loop->counters.found += found;
-    return found;
-}
-
-/* There is nothing to do: whoever is quiet has work now (true: it was found by polling), or notifies from now on. */
-static bool end_quiet(struct loop *loop)
-{
-    if (loop->polling > 0 && loop->skip > 0) {
-        loop->skip--;
-    } else if (loop->polling > 0) {
-        if (poll_for_work(loop)) {
-            loop->backoff = 0;
-            return true;
-        }
-        loop->skip = loop->backoff;
-        loop->backoff = loop->backoff < BACKOFF_MAX ? 2 * loop->backoff + 1 : BACKOFF_MAX;
-    }
-    listen_to_all(loop);
-    return false;
-}
-
 /* Runs what is queued now; what these tasks queue is for the next turn. */
 static void run_tasks(struct loop *loop)
 {
@@ -364,48 +320,35 @@ static struct loop_watch *sleeper(const struct loop *loop)
     return loop->started == 0 && watch && !watch->next && watch->sleep && !watch->ended ? watch : NULL;
 }
 
-/*
- * Reads what is in memory without the ring, one after the other, if nothing is in the ring and until something else
- * comes. Whether there was any.
- */
+/* Whether the one request that waits was a read of what is in memory; it has ended. */
 static bool read_at_once(struct loop *loop)
 {
-    bool any = false;
+    struct loop_request *request = loop->waiting;
+    ssize_t result;
 
-    while (loop->waiting && loop->waiting->operation == IORING_OP_READV && !loop->tasks && sleeper(loop)) {
-        struct loop_request *const request = loop->waiting;
-        const ssize_t result = preadv2(request->descriptor, request->vector, (int)request->count,
-                                       (off_t)request->offset, RWF_NOWAIT);
-
-        if (result < 0 && (errno == EAGAIN || errno == EOPNOTSUPP || errno == ESPIPE)) {
-            break; /* not in memory; or no file for which that can be found out */
-        }
-        any = true;
-        (void)take_waiting(loop);
-        request->done(request, result < 0 ? -errno : (int)result);
+    if (!loop->looked || loop->queued != 1 || loop->tasks || !sleeper(loop) ||
+        request->operation != IORING_OP_READV) {
+        return false;
     }
-    return any;
+    loop->looked = false;
+    result = preadv2(request->descriptor, request->vector, (int)request->count, (off_t)request->offset, RWF_NOWAIT);
+    if (result < 0 && (errno == EAGAIN || errno == EOPNOTSUPP)) {
+        return false;
+    }
+    (void)take_waiting(loop);
+    request->done(request, result < 0 ? -errno : (int)result);
+    return true;
 }
 
 /* A turn of the ring. */
 static int turn_ring(struct loop *loop, bool wait)
 {
-    struct __kernel_timespec quiet_time = { .tv_nsec = LOOP_QUIET_US * 1000 };
-    struct io_uring_cqe *none;
     int result;
 
     start_polls(loop);
     start_waiting(loop);
-    if (wait && loop->quiet) {
-        result = io_uring_submit_and_wait_timeout(&loop->ring, &none, 1, &quiet_time, NULL);
-    } else {
-        result = wait ? io_uring_submit_and_wait(&loop->ring, 1) : io_uring_submit_and_get_events(&loop->ring);
-    }
-    if (result == -ETIME) {
-        listen_to_all(loop);
-        result = 0;
-    }
-    loop->unlooked = 0;
+    result = wait ? io_uring_submit_and_wait(&loop->ring, 1) : io_uring_submit_and_get_events(&loop->ring);
+    loop->looked = true;
     /*
      * EAGAIN, EBUSY: the kernel is short of memory or has completions that want to be read first; what is not
      * submitted stays.
@@ -419,13 +362,12 @@ static int turn_ring(struct loop *loop, bool wait)
 
 int loop_run_once(struct loop *loop, bool wait)
 {
-    const bool found = loop->quiet && !loop->tasks && loop_requests(loop) == 0 && end_quiet(loop);
     int error = 0;
 
-    if (loop->unlooked < UNLOOKED_MAX && (found || read_at_once(loop))) {
-        loop->unlooked++;
+    if (read_at_once(loop)) {
+        /* The rest has the next turn. */
     } else if (wait && !loop->tasks && !loop->waiting && sleeper(loop)) {
-        loop->unlooked = 0;
+        loop->looked = true;
         sleeper(loop)->sleep(sleeper(loop)->opaque);
     } else {
         error = turn_ring(loop, wait && !loop->tasks);

@@ -47,8 +47,8 @@ enum model_state {
 int model_create(struct model **model, const struct model_options *options, char error[MODEL_ERROR_MAX]);
 
 /*
- * 0 or what made the model fail first, or what became of data that the guest had written; then `error` has a sentence for
- * the user. NULL is allowed.
+ * 0 or what made the model fail first, or what became of data that the guest had written; then `error` has a sentence
+ * for the user. NULL is allowed.
  */
 int model_destroy(struct model *model, char error[MODEL_ERROR_MAX]);
 

@@ -34,8 +34,30 @@
 #define SECTOR        512u
 #define SEG_MAX       (BLK_QUEUE_SIZE - 2u) /* header and status take one descriptor each */
 #define SEGMENT_BYTES 0x100000u
-#define RANGE_SECTORS 0x400000u             /* 2 GiB a discard or write-zeroes request */
 #define PAGE_CACHE    4096u                 /* what a file is written in, whatever its length */
+
+#define DISCARD_SECTORS 0x400000u /* 2 GiB a request */
+#define ZEROES_SECTORS  0x10000u  /* 32 MiB: perhaps they have to be written */
+#define ZEROES_PIECE    0x10000u  /* bytes; then in such pieces, */
+#define ZEROES_VECTORS  16u       /* so many at once */
+
+/*
+ * How a range comes to read as zeroes, the best way first. A hole gives its space back, which the driver has to allow.
+ * A block device may know none, and is zeroed in place by the kernel if not by itself. Some file systems know neither
+ * (vfat, ramfs) or not the second (tmpfs).
+ */
+enum zeroing {
+    ZEROING_HOLE,
+    ZEROING_IN_PLACE,
+    ZEROING_WRITTEN,
+};
+static const int zeroing_mode[ZEROING_WRITTEN] = {
+    [ZEROING_HOLE] = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+    [ZEROING_IN_PLACE] = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+};
+
+/* Only read, so that it takes no memory. */
+static char zeroes[ZEROES_PIECE];
 
 struct request {
     struct loop_request io; /* first: the loop gives this back */
@@ -48,7 +70,7 @@ struct request {
     uint64_t left;          /* bytes */
     uint64_t written;       /* bytes of the data that the device writes, from the first on */
     struct request *next;   /* in a list of those that wait for a sync */
-    bool advisory;          /* a discard: not being able to is no error */
+    enum zeroing zeroing;   /* the way that is being tried */
 };
 
 /* Of the one file. */
@@ -68,6 +90,9 @@ struct blk {
     struct blk_journal *journal;
     struct blk_journal own; /* unless the journal is to outlive the process */
     bool read_only;
+    bool block_device;
+    bool discards;           /* can */
+    unsigned int cannot;     /* bits of enum zeroing */
     uint64_t sectors;
     char id[VIRTIO_BLK_ID_BYTES];
     struct virtio_blk_config config;
@@ -236,21 +261,109 @@ static void write_done(struct loop_request *io, int result)
     } else if (transfer == TRANSFER_ENDED) {
         settle(request);
     } else {
-        finish(request, VIRTIO_BLK_S_IOERR);
+        end(request, false);
     }
 }
 
-static void range_done(struct loop_request *io, int result)
+static void discard_done(struct loop_request *io, int result);
+
+static void start_discard(struct request *request)
+{
+    struct blk *blk = request->blk;
+
+    if (blk->block_device) {
+        loop_discard(blk->loop, &request->io, blk->file, request->offset, request->left, discard_done);
+    } else {
+        loop_allocate(blk->loop, &request->io, blk->file, zeroing_mode[ZEROING_HOLE], request->offset, request->left,
+                      discard_done);
+    }
+}
+
+static void discard_done(struct loop_request *io, int result)
 {
     struct request *request = (struct request *)(void *)io;
 
-    if (request->advisory && result == -EOPNOTSUPP) {
-        result = 0;
-    }
-    if (result == 0) {
+    if (result == -EINTR) {
+        start_discard(request);
+    } else if (result == 0) {
         settle(request);
     } else {
         finish(request, status_of(result));
+    }
+}
+
+static void zeroes_written(struct loop_request *io, int result);
+
+/* The next piece. The chain's vectors, of which there are more than this takes, are of no other use. */
+static void write_zeroes(struct request *request)
+{
+    uint64_t bytes = 0;
+
+    request->vector = request->chain->vector;
+    for (request->count = 0; request->count < ZEROES_VECTORS && bytes < request->left; request->count++) {
+        const uint64_t left = request->left - bytes;
+
+        request->vector[request->count] = (struct iovec){ zeroes, left < ZEROES_PIECE ? (size_t)left : ZEROES_PIECE };
+        bytes += request->vector[request->count].iov_len;
+    }
+    loop_write(request->blk->loop, &request->io, request->blk->file, request->vector, request->count, request->offset,
+               zeroes_written);
+}
+
+static void zeroes_written(struct loop_request *io, int result)
+{
+    struct request *request = (struct request *)(void *)io;
+    const enum transfer transfer = transferred(request, result);
+
+    if (transfer == TRANSFER_GOES_ON) {
+        write_zeroes(request);
+    } else if (transfer == TRANSFER_ENDED) {
+        settle(request);
+    } else {
+        end(request, false);
+    }
+}
+
+static void zeroing_done(struct loop_request *io, int result);
+
+/* The best way that is left. */
+static void start_zeroing(struct request *request)
+{
+    struct blk *blk = request->blk;
+
+    while (request->zeroing < ZEROING_WRITTEN && (blk->cannot & 1u << request->zeroing)) {
+        request->zeroing++;
+    }
+    if (request->zeroing == ZEROING_WRITTEN) {
+        write_zeroes(request);
+    } else {
+        loop_allocate(blk->loop, &request->io, blk->file, zeroing_mode[request->zeroing], request->offset,
+                      request->left, zeroing_done);
+    }
+}
+
+static void zeroing_done(struct loop_request *io, int result)
+{
+    struct request *request = (struct request *)(void *)io;
+
+    switch (result) {
+    case 0:
+        settle(request);
+        break;
+    case -EINTR:
+        start_zeroing(request);
+        break;
+    case -EOPNOTSUPP:
+        request->blk->cannot |= 1u << request->zeroing;
+        start_zeroing(request);
+        break;
+    case -EINVAL: /* not of whole blocks of the block device */
+        request->zeroing = ZEROING_WRITTEN;
+        start_zeroing(request);
+        break;
+    default:
+        end(request, false);
+        break;
     }
 }
 
@@ -296,12 +409,10 @@ static void take(struct request *request, void *to, size_t size)
 }
 
 /* DISCARD and WRITE_ZEROES (5.2.6.2): exactly one range, since that is what the configuration says. */
-static void begin_range(struct request *request, bool zeroes)
+static void begin_range(struct request *request, uint32_t limit, uint32_t known_flags, void (*start)(struct request *))
 {
     struct blk *blk = request->blk;
     struct virtio_blk_discard_write_zeroes range;
-    uint32_t known_flags = zeroes ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
-    int mode = FALLOC_FL_KEEP_SIZE;
 
     if (blk->read_only || request->chain->readable_bytes != sizeof(range)) {
         finish(request, VIRTIO_BLK_S_IOERR);
@@ -312,7 +423,7 @@ static void begin_range(struct request *request, bool zeroes)
         finish(request, VIRTIO_BLK_S_UNSUPP);
         return;
     }
-    if (range.num_sectors > RANGE_SECTORS || beyond_end(blk, range.sector, range.num_sectors)) {
+    if (range.num_sectors > limit || beyond_end(blk, range.sector, range.num_sectors)) {
         finish(request, VIRTIO_BLK_S_IOERR);
         return;
     }
@@ -320,12 +431,24 @@ static void begin_range(struct request *request, bool zeroes)
         finish(request, VIRTIO_BLK_S_OK);
         return;
     }
-    /* Zeroes that may not be unmapped must keep their space, which a hole does not. */
-    mode |= zeroes && !(range.flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP) ? FALLOC_FL_ZERO_RANGE
-                                                                           : FALLOC_FL_PUNCH_HOLE;
-    request->advisory = !zeroes;
-    loop_allocate(blk->loop, &request->io, blk->file, mode, range.sector * SECTOR,
-                  (uint64_t)range.num_sectors * SECTOR, range_done);
+    request->offset = range.sector * SECTOR;
+    request->left = (uint64_t)range.num_sectors * SECTOR;
+    request->zeroing = range.flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP ? ZEROING_HOLE : ZEROING_IN_PLACE;
+    start(request);
+}
+
+static void begin_discard(struct request *request)
+{
+    if (request->blk->discards || request->blk->read_only) {
+        begin_range(request, DISCARD_SECTORS, 0, start_discard);
+    } else {
+        finish(request, VIRTIO_BLK_S_UNSUPP);
+    }
+}
+
+static void begin_zeroing(struct request *request)
+{
+    begin_range(request, ZEROES_SECTORS, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP, start_zeroing);
 }
 
 static void begin_flush(struct request *request)
@@ -402,10 +525,10 @@ static void begin(struct request *request)
         give_id(request);
         break;
     case VIRTIO_BLK_T_DISCARD:
-        begin_range(request, false);
+        begin_discard(request);
         break;
     case VIRTIO_BLK_T_WRITE_ZEROES:
-        begin_range(request, true);
+        begin_zeroing(request);
         break;
     default:
         finish(request, VIRTIO_BLK_S_UNSUPP);
@@ -447,7 +570,8 @@ static int measure(struct blk *blk, uint64_t *bytes, unsigned int *logical, unsi
     if (fstat(blk->file, &about)) {
         return -errno;
     }
-    if (S_ISBLK(about.st_mode)) {
+    blk->block_device = S_ISBLK(about.st_mode);
+    if (blk->block_device) {
         if (ioctl(blk->file, BLKGETSIZE64, bytes) || ioctl(blk->file, BLKSSZGET, logical) ||
             ioctl(blk->file, BLKPBSZGET, physical)) {
             return -errno;
@@ -470,10 +594,10 @@ static void fill_config(struct blk *blk, uint32_t segment, unsigned int logical,
         .size_max = segment,
         .seg_max = SEG_MAX,
         .blk_size = logical,
-        .max_discard_sectors = RANGE_SECTORS,
+        .max_discard_sectors = DISCARD_SECTORS,
         .max_discard_seg = 1,
         .discard_sector_alignment = logical / SECTOR,
-        .max_write_zeroes_sectors = RANGE_SECTORS,
+        .max_write_zeroes_sectors = ZEROES_SECTORS,
         .max_write_zeroes_seg = 1,
         .write_zeroes_may_unmap = 1,
     };
@@ -489,8 +613,17 @@ static uint64_t features(const struct blk *blk)
     const uint64_t always = 1ull << VIRTIO_BLK_F_SIZE_MAX | 1ull << VIRTIO_BLK_F_SEG_MAX |
                             1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_TOPOLOGY | 1ull << VIRTIO_BLK_F_FLUSH;
 
-    return always | (blk->read_only ? 1ull << VIRTIO_BLK_F_RO
-                                    : 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES);
+    return always | (blk->read_only ? 1ull << VIRTIO_BLK_F_RO : 1ull << VIRTIO_BLK_F_WRITE_ZEROES) |
+           (blk->discards ? 1ull << VIRTIO_BLK_F_DISCARD : 0);
+}
+
+/* Asked without changing anything: of a file, by a hole behind its end. */
+static bool can_discard(const struct blk *blk, uint64_t bytes)
+{
+    const uint64_t behind = (bytes + PAGE_CACHE - 1) / PAGE_CACHE * PAGE_CACHE;
+
+    return blk->block_device ? loop_can_discard(blk->file)
+                             : fallocate(blk->file, zeroing_mode[ZEROING_HOLE], (off_t)behind, PAGE_CACHE) == 0;
 }
 
 static int open_file(struct blk *blk, const struct blk_options *options, unsigned int *logical, unsigned int *physical,
@@ -521,6 +654,7 @@ static int open_file(struct blk *blk, const struct blk_options *options, unsigne
         return errno == EWOULDBLOCK ? -EBUSY : -errno;
     }
     blk->sectors = bytes / SECTOR;
+    blk->discards = !blk->read_only && can_discard(blk, bytes);
     return 0;
 }
 

@@ -29,8 +29,8 @@ struct blk_options {
 };
 
 /*
- * What must not be forgotten when the process is killed; all zero at first. Data were lost that had been accepted: 0, or
- * why (a negative errno value).
+ * What must not be forgotten when the process is killed; all zero at first. Data were lost that had been accepted: 0,
+ * or why (a negative errno value).
  */
 struct blk_journal {
     int32_t failed; /* since the device was reset */

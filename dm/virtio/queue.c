@@ -378,11 +378,6 @@ void virtqueue_quiet(struct virtqueue *queue)
     }
 }
 
-bool virtqueue_waiting(const struct virtqueue *queue)
-{
-    return available_index(queue) != (uint16_t)queue->journal->taken;
-}
-
 bool virtqueue_listen(struct virtqueue *queue)
 {
     if (queue->event_index) {
@@ -391,7 +386,7 @@ bool virtqueue_listen(struct virtqueue *queue)
         __atomic_store_n(&queue->used->flags, 0, __ATOMIC_RELAXED);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return virtqueue_waiting(queue);
+    return available_index(queue) != (uint16_t)queue->journal->taken;
 }
 
 bool virtqueue_interrupts(struct virtqueue *queue)
