@@ -8,6 +8,7 @@
                             of it ("base:gic2_linux_6.1")
     ./check --qemu          QEMU 10 as the device model (tests/qemu), and nothing else; builds QEMU first. NAME...
                             are files of tests/qemu, or cases of them
+    ./check --bench         what is measured on real Xen (bench/performance.py), with its bars; NAME... likewise
     ./check --list          the names
     ./check --no-setup      what testbed/setup makes is there: do not look at it again
 
@@ -37,6 +38,10 @@ LOGS = BUILD / "logs"
 MARK = "SIDEBRIDGE_CHECK"       # in the environment of all that this run starts
 BOARD_MIB = 4096                # of this machine's memory: more than any board of the tests has
 TAP = re.compile(r"^(not )?ok\b(?: \d+)?(?: -)?\s*([^#\n]*)(#\s*SKIP.*)?", re.M | re.I)
+
+
+# Suites whose cases boot the real thing, each by its option (without one: "system"), and where their files are.
+SUITES = {"system": ROOT / "tests/system", "qemu": ROOT / "tests/qemu", "bench": ROOT / "bench"}
 
 
 class Score:
@@ -129,7 +134,7 @@ def run_unit(score, names):
 
 
 def run_file(file, cases):
-    """Runs one file of tests/system or tests/qemu, and shows its lines as they come; its exit status and text."""
+    """Runs one file of a suite's directory, and shows its lines as they come; its exit status and text."""
     text = []
     with subprocess.Popen([sys.executable, file, *cases], cwd=ROOT,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
@@ -191,28 +196,30 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--version", action="version", version=f"sidebridge check {VERSION}")
     parser.add_argument("--list", action="store_true", help="print the names and end")
-    parser.add_argument("--qemu", action="store_true", help="tests/qemu instead of everything else")
+    for name in list(SUITES)[1:]:
+        parser.add_argument(f"--{name}", dest="suite", action="store_const", const=name, default="system",
+                            help=f"{SUITES[name].relative_to(ROOT)} instead of everything else")
     parser.add_argument("--no-setup", action="store_true", help="leave testbed/setup out")
     options = parser.parse_args()
 
     score, start = Score(), time.monotonic()
     os.environ[MARK] = f"{os.getpid()}-{time.time_ns()}"
     LOGS.mkdir(parents=True, exist_ok=True)
-    suite = "qemu" if options.qemu else "system"
-    system = {file.stem: file for file in sorted((ROOT / "tests" / suite).glob("*.py"))}
+    suite = options.suite
+    system = {file.stem: file for file in sorted(SUITES[suite].glob("*.py"))}
     if options.list:
         if not (BUILD / "native/build.ninja").exists():
             print("# unit tests are listed once build/native is there", file=sys.stderr)
         print("\n".join(["unit", suite, *unit_names(), *system]))
         return 0
 
-    wanted = options.names or (["qemu"] if options.qemu else ["unit", "system"])
+    wanted = options.names or (["unit", "system"] if suite == "system" else [suite])
     # Boots of the real thing come last: what is quick says no first.
     if not options.no_setup:
         heading("setup")
         # The grants' guest kernel is built, which takes minutes: only for whom it is.
         grants = {name.partition(":")[0] for name in wanted} & {"system", "grants"}
-        programs = ["setup", *(["build-linux"] if grants else []), *(["build-qemu"] if options.qemu else [])]
+        programs = ["setup", *(["build-linux"] if grants else []), *(["build-qemu"] if suite == "qemu" else [])]
         for program in programs:
             if not score.failed and subprocess.run([ROOT / "testbed" / program], check=False).returncode:
                 score.failed.append(program)
