@@ -6,13 +6,12 @@
 #include "options.h"
 
 static const char usage[] =
-    "usage: sidebridge check [--address-bits N] FILE...\n"
+    "usage: sidebridge check [--address-bits N] [--xen VERSION] FILE...\n"
     "\n"
     "Checks the PCI host bridges of the domains in host device trees (.dtb; - is the standard input), in the words of\n"
     "the hypervisor. Exit status: 0 all is well, 1 something is wrong, 2 the command line is.\n"
     "\n"
-    "  -a, --address-bits N  width of a guest's physical addresses, 32 to 52 (40)\n"
-    "  -h, --help\n";
+    OPTIONS_COMMON;
 
 static void print_summary(const struct options *options, const struct domains *domains, const char *name,
                           struct report *report)
@@ -23,9 +22,9 @@ static void print_summary(const struct options *options, const struct domains *d
     for (size_t i = 0; i < domains->count; i++) {
         bridges += domains->domains[i]->bridge_count != 0 ? 1u : 0u;
     }
-    printf("%s: %zu domain%s, %zu with a bridge; %u error%s, %u warning%s\n", report->file, domains->count,
+    printf("%s: %zu domain%s, %zu with a bridge; %u error%s, %u warning%s, %u note%s\n", report->file, domains->count,
            domains->count == 1 ? "" : "s", bridges, report->errors, report->errors == 1 ? "" : "s", report->warnings,
-           report->warnings == 1 ? "" : "s");
+           report->warnings == 1 ? "" : "s", report->notes, report->notes == 1 ? "" : "s");
 }
 
 int command_check(int count, char **arguments)

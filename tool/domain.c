@@ -6,10 +6,15 @@
 #include <libfdt.h>
 #include <stdlib.h>
 
+#include "construction.h"
 #include "host.h"
 #include "rules.h"
 
 #define DOMAINS_MAX 4096u
+
+#define GICV3_REDISTRIBUTOR_SIZE 0x20000u /* RD and SGI frame of one CPU */
+
+#define ADDRESS_BITS_DEFAULT 40u
 
 #define KIB 1024u
 
@@ -67,6 +72,8 @@ static void read_memory(const struct host_tree_walk *walk, struct domain *domain
             report_write(report, REPORT_ERROR, domain->path, "memory: %" PRIu64 " KiB: a guest has at most %llu KiB",
                          domain->memory_kib, GUEST_RAM_MAX / KIB);
             domain->memory_kib = 0;
+        } else {
+            domain->has_memory = true;
         }
     }
 }
@@ -133,6 +140,9 @@ static void read_static_memory(const struct host_tree_walk *walk, struct domain 
         const uint64_t size = host_tree_take_number(&next, size_cells);
 
         total = size > UINT64_MAX - total ? UINT64_MAX : total + size;
+        if (domain->static_count < DOMAIN_RANGES_MAX) {
+            domain->static_memory[domain->static_count++] = (struct bridge_window){.base = base, .size = size};
+        }
         if (domain->layout.direct_mapped) {
             add_range(domain, report, DOMAIN_RAM, "guest RAM", base, size);
         }
@@ -176,7 +186,7 @@ static void read_shared_memory(const struct host_tree_walk *walk, struct domain 
 }
 
 /* Xen's own: enabled, also when it has no value or is not a string; "no-xenstore" too gives a grant table. */
-static bool read_enhanced(const struct host_tree_walk *walk)
+static bool read_enhanced(const struct host_tree_walk *walk, bool legacy_grants)
 {
     int length = 0;
     const char *value = fdt_getprop(walk->tree->fdt, walk->node, "xen,enhanced", &length);
@@ -187,7 +197,34 @@ static bool read_enhanced(const struct host_tree_walk *walk)
     if (memchr(value, '\0', (size_t)length) == NULL) {
         return true;
     }
-    return strcmp(value, "enabled") == 0 || strcmp(value, "no-xenstore") == 0;
+    return strcmp(value, "enabled") == 0 || strcmp(value, "no-xenstore") == 0 ||
+           (legacy_grants && strcmp(value, "legacy") == 0);
+}
+
+/*
+ * The vGIC of a direct-mapped guest, where the host's is: of a GICv2 the distributor's page and 8 KiB of CPU interface,
+ * of a GICv3 as many regions of redistributors as its vCPUs need.
+ */
+static void add_gic(const struct host *host, struct domain *domain, struct report *report)
+{
+    uint64_t cpus = 0;
+
+    if (host->gic_range_count == 0) {
+        report_write(report, REPORT_NOTE, domain->path, "direct-map: the GIC's address is not known, not checked");
+        return;
+    }
+    if (host->gic_version == 2) {
+        add_range(domain, report, DOMAIN_HARDWARE, "the vGIC", host->gic_ranges[0].base, GUEST_GICD_SIZE);
+        if (host->gic_range_count > 1) {
+            add_range(domain, report, DOMAIN_HARDWARE, "the vGIC", host->gic_ranges[1].base, GUEST_GICC_SIZE);
+        }
+        return;
+    }
+    add_range(domain, report, DOMAIN_HARDWARE, "the vGIC", host->gic_ranges[0].base, GUEST_GICV3_GICD_SIZE);
+    for (unsigned int i = 1; i < host->gic_range_count && (i == 1 || cpus < domain->cpus); i++) {
+        add_range(domain, report, DOMAIN_HARDWARE, "the vGIC", host->gic_ranges[i].base, host->gic_ranges[i].size);
+        cpus += host->gic_ranges[i].size / GICV3_REDISTRIBUTOR_SIZE;
+    }
 }
 
 static void read_layout(const struct host *host, struct domain *domain, struct report *report)
@@ -201,22 +238,15 @@ static void read_layout(const struct host *host, struct domain *domain, struct r
     if (!domain->layout.direct_mapped) {
         return;
     }
-    for (unsigned int i = 0; i < host->gic_range_count; i++) {
-        add_range(domain, report, DOMAIN_HARDWARE, "the vGIC", host->gic_ranges[i].base, host->gic_ranges[i].size);
-    }
-    if (host->gic_range_count == 0) {
-        report_write(report, REPORT_NOTE, domain->path, "direct-map: the GIC's address is not known, not checked");
-    }
-    if (domain->layout.vpl011 && host->has_uart) {
+    add_gic(host, domain, report);
+    if (domain->layout.vpl011 && host->uart_state == HOST_UART_FOUND) {
         add_range(domain, report, DOMAIN_HARDWARE, "vpl011", host->uart.base, GUEST_PL011_SIZE);
-    } else if (domain->layout.vpl011) {
-        report_write(report, REPORT_NOTE, domain->path,
-                     "direct-map: the console's address (stdout-path) is not known, vpl011 not checked");
     }
 }
 
 /* All but the children: shared memory and modules follow in the walk. */
-static void read_domain(const struct host_tree_walk *walk, const struct host *host, struct domain *domain)
+static void read_domain(const struct host_tree_walk *walk, const struct host *host, struct domain *domain,
+                        bool legacy_grants)
 {
     struct report *report = walk->tree->report;
     const void *fdt = walk->tree->fdt;
@@ -226,14 +256,16 @@ static void read_domain(const struct host_tree_walk *walk, const struct host *ho
     domain->layout.vpl011 = fdt_getprop(fdt, walk->node, "vpl011", NULL) != NULL;
     domain->layout.vpci = fdt_getprop(fdt, walk->node, "vpci", NULL) != NULL;
     domain->layout.direct_mapped = fdt_getprop(fdt, walk->node, "direct-map", NULL) != NULL;
-    domain->enhanced = read_enhanced(walk);
+    domain->enhanced = read_enhanced(walk, legacy_grants);
+    domain->has_colors = fdt_getprop(fdt, walk->node, "llc-colors", NULL) != NULL;
+    (void)read_cell(walk, "capabilities", &domain->capabilities);
     domain->has_nr_spis = read_cell(walk, "nr_spis", &domain->nr_spis);
     if (fdt_getprop(fdt, walk->node, "cpus", NULL) == NULL) {
         report_write(report, REPORT_ERROR, domain->path, "cpus: missing; Xen cannot build the domain without it");
     } else if (read_cell(walk, "cpus", &domain->cpus) && (domain->cpus == 0 || domain->cpus > GUEST_MAX_VCPUS)) {
         report_write(report, REPORT_ERROR, domain->path, "cpus: %u: must be 1 to %d", domain->cpus, GUEST_MAX_VCPUS);
     }
-    if (domain->layout.direct_mapped) {
+    if (domain->layout.direct_mapped && host->uart_state == HOST_UART_FOUND) {
         domain->vpl011_interrupt = host->uart_interrupt;
     }
     read_memory(walk, domain);
@@ -241,16 +273,44 @@ static void read_domain(const struct host_tree_walk *walk, const struct host *ho
     read_layout(host, domain, report);
 }
 
+/* A kernel or a ramdisk: bytes that are to lie in the guest's RAM. */
+static void read_module(const struct host_tree_walk *walk, struct domain *domain)
+{
+    const uint32_t address_cells = host_tree_walk_address_cells(walk);
+    const uint32_t size_cells = host_tree_walk_size_cells(walk);
+    int length = 0;
+    const uint8_t *next = fdt_getprop(walk->tree->fdt, walk->node, "reg", &length);
+    uint64_t size;
+
+    if (next == NULL || address_cells > 2 || size_cells < 1 || size_cells > 2 ||
+        (uint32_t)length < (address_cells + size_cells) * 4u) {
+        return;
+    }
+    next += address_cells * 4u;
+    size = host_tree_take_number(&next, size_cells);
+    if (size < GUEST_RAM_MAX && domain->modules_size < GUEST_RAM_MAX) {
+        domain->modules_size += (size + DOMAIN_MODULE_ALIGN - 1) / DOMAIN_MODULE_ALIGN * DOMAIN_MODULE_ALIGN;
+    }
+}
+
 static void read_child(const struct host_tree_walk *walk, struct domain *domain)
 {
     static const char *const shared_memory[] = {"xen,domain-shared-memory-v1", NULL};
     static const char *const partial_tree[] = {"multiboot,device-tree", NULL};
+    static const char *const kernel[] = {"multiboot,kernel", NULL};
+    static const char *const in_ram[] = {"multiboot,kernel", "multiboot,ramdisk", NULL};
 
     if (host_tree_is_compatible(walk->tree, walk->node, shared_memory)) {
         read_shared_memory(walk, domain);
     }
     if (host_tree_is_compatible(walk->tree, walk->node, partial_tree)) {
         domain->has_passthrough = true;
+    }
+    if (host_tree_is_compatible(walk->tree, walk->node, kernel)) {
+        domain->has_kernel = true;
+    }
+    if (host_tree_is_compatible(walk->tree, walk->node, in_ram)) {
+        read_module(walk, domain);
     }
 }
 
@@ -302,7 +362,7 @@ static bool walk_domains(struct domains *domains, const struct host_tree *tree, 
             if (domain == NULL) {
                 return false;
             }
-            read_domain(&walk, host, domain);
+            read_domain(&walk, host, domain, domains->legacy_grants);
             rules_read_bridge(&walk, domain, domains->address_bits);
         } else if (domain != NULL && walk.depth == 3) {
             rules_read_child(&walk, domain, domains->address_bits);
@@ -314,6 +374,18 @@ static bool walk_domains(struct domains *domains, const struct host_tree *tree, 
     return true;
 }
 
+static bool is_overlay(const struct host_tree *tree)
+{
+    int node;
+
+    fdt_for_each_subnode(node, tree->fdt, 0) {
+        if (fdt_subnode_offset(tree->fdt, node, "__overlay__") >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool domains_read(struct domains *domains, const struct host_tree *tree)
 {
     const unsigned int errors = tree->report->errors;
@@ -322,9 +394,18 @@ bool domains_read(struct domains *domains, const struct host_tree *tree)
     if (!host_read(&host, tree)) {
         return false;
     }
+    if (is_overlay(tree)) {
+        report_write(tree->report, REPORT_ERROR, "/",
+                     "this is an overlay (.dtbo), not a host's tree: apply it first, as fdtoverlay does");
+        return false;
+    }
     if (fdt_path_offset(tree->fdt, "/chosen") < 0) {
         report_write(tree->report, REPORT_ERROR, "/", "there is no /chosen, so that Xen starts no domain");
         return false;
+    }
+    if (domains->address_bits == 0) {
+        domains->address_bits = host_address_bits(&host) > ADDRESS_BITS_DEFAULT ? host_address_bits(&host)
+                                                                               : ADDRESS_BITS_DEFAULT;
     }
     if (!walk_domains(domains, tree, &host)) {
         return false;
@@ -333,6 +414,7 @@ bool domains_read(struct domains *domains, const struct host_tree *tree)
     for (size_t i = 0; i < domains->count; i++) {
         rules_check_domain(domains->domains[i], tree->report);
     }
+    construction_check(domains, &host, tree->report);
     return tree->report->errors == errors;
 }
 

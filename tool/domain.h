@@ -17,7 +17,12 @@
 #include "host_tree.h"
 
 #define DOMAIN_RANGES_MAX  64u
+#define DOMAIN_MODULE_ALIGN 0x200000u /* what Xen rounds a module's place up to */
 #define DOMAIN_NAME_MAX    48u
+/* Bits of `capabilities`. */
+#define CAPABILITY_CONTROL  0x1u
+#define CAPABILITY_HARDWARE 0x2u
+
 #define DOMAIN_BRIDGES_MAX 4u /* xen/ioreq-pci/private.h: IOREQ_PCI_BRIDGES */
 
 enum domain_range_kind {
@@ -45,11 +50,18 @@ struct domain {
     char path[HOST_TREE_PATH_MAX];
     unsigned int id;
     uint32_t cpus;
+    bool has_memory;           /* and says how much in a way that can be used: */
     uint64_t memory_kib;
     bool enhanced;
     bool has_nr_spis;
     uint32_t nr_spis;
+    bool has_kernel;
+    uint64_t modules_size;     /* bytes of RAM for its kernel and ramdisk */
     bool has_passthrough;      /* a partial device tree, which is not in this file */
+    bool has_colors;           /* llc-colors */
+    uint32_t capabilities;     /* CAPABILITY_*, of Xen 4.21 and newer */
+    unsigned int static_count;
+    struct bridge_window static_memory[DOMAIN_RANGES_MAX]; /* of the host's */
     uint32_t vpl011_interrupt; /* of a direct-mapped guest; 0: none or not known */
     struct bridge_guest_layout layout;
     unsigned int range_count;
@@ -62,7 +74,8 @@ struct domain {
 struct domains {
     struct domain **domains;
     size_t count;
-    unsigned int address_bits; /* IN: width of a guest's physical addresses */
+    unsigned int address_bits; /* IN: width of a guest's physical addresses; 0: 40, or what the host's tree shows */
+    bool legacy_grants;        /* IN: `xen,enhanced = "legacy"` is known, as in Xen 4.22: see options.h, --xen */
 };
 
 /* False when anything is wrong, in the tree or with one of its domains; the report then says what. */

@@ -152,8 +152,6 @@ bool host_tree_walk_next(struct host_tree_walk *walk)
     const int node = walk->node < 0 ? 0 : fdt_next_node(fdt, walk->node, &walk->depth);
     uint32_t address_cells = ADDRESS_CELLS_DEFAULT;
     uint32_t size_cells = SIZE_CELLS_DEFAULT;
-    bool identity = true;
-    int length = 0;
 
     if (walk->node < 0) {
         walk->depth = 0;
@@ -171,11 +169,10 @@ bool host_tree_walk_next(struct host_tree_walk *walk)
     if (walk->depth > 0) {
         address_cells = walk->address_cells[walk->depth - 1];
         size_cells = walk->size_cells[walk->depth - 1];
-        identity = walk->identity[walk->depth - 1] && fdt_getprop(fdt, node, "ranges", &length) != NULL && length == 0;
     }
+    walk->nodes[walk->depth] = node;
     walk->address_cells[walk->depth] = cell_or(fdt, node, "#address-cells", address_cells);
     walk->size_cells[walk->depth] = cell_or(fdt, node, "#size-cells", size_cells);
-    walk->identity[walk->depth] = identity;
     return true;
 }
 
@@ -187,6 +184,58 @@ uint32_t host_tree_walk_address_cells(const struct host_tree_walk *walk)
 uint32_t host_tree_walk_size_cells(const struct host_tree_walk *walk)
 {
     return walk->depth > 0 ? walk->size_cells[walk->depth - 1] : SIZE_CELLS_DEFAULT;
+}
+
+/* Through the ranges of the bus at that depth: of child address, parent address and size. */
+static bool translate(const struct host_tree_walk *walk, int bus, uint64_t *address)
+{
+    const uint32_t child_cells = walk->address_cells[bus];
+    const uint32_t parent_cells = walk->address_cells[bus - 1];
+    const uint32_t size_cells = walk->size_cells[bus];
+    int length = 0;
+    const uint8_t *next = fdt_getprop(walk->tree->fdt, walk->nodes[bus], "ranges", &length);
+
+    if (next == NULL) {
+        return false;
+    }
+    if (length == 0) {
+        return true;
+    }
+    if (child_cells < 1 || child_cells > 2 || parent_cells < 1 || parent_cells > 2 || size_cells < 1 ||
+        size_cells > 2) {
+        return false;
+    }
+    for (; (uint32_t)length >= (child_cells + parent_cells + size_cells) * 4u;
+         length -= (int)((child_cells + parent_cells + size_cells) * 4u)) {
+        const uint64_t child = host_tree_take_number(&next, child_cells);
+        const uint64_t parent = host_tree_take_number(&next, parent_cells);
+        const uint64_t size = host_tree_take_number(&next, size_cells);
+
+        if (*address - child < size) {
+            *address = parent + (*address - child);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool host_tree_walk_translate(const struct host_tree_walk *walk, uint64_t *address)
+{
+    bool found = true;
+
+    for (int bus = walk->depth - 1; found && bus > 0; bus--) {
+        found = translate(walk, bus, address);
+    }
+    return found;
+}
+
+bool host_tree_is_available(const struct host_tree *tree, int node)
+{
+    int length = 0;
+    const char *status = fdt_getprop(tree->fdt, node, "status", &length);
+
+    return status == NULL || (memchr(status, '\0', (size_t)length) != NULL &&
+                              (strcmp(status, "okay") == 0 || strcmp(status, "ok") == 0));
 }
 
 bool host_tree_is_compatible(const struct host_tree *tree, int node, const char *const *names)

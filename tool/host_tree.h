@@ -37,7 +37,7 @@ struct host_tree_walk {
     size_t path_length[HOST_TREE_DEPTH_MAX];   /* of the path at each depth */
     uint32_t address_cells[HOST_TREE_DEPTH_MAX]; /* what the node at each depth says of its children, or inherits */
     uint32_t size_cells[HOST_TREE_DEPTH_MAX];
-    bool identity[HOST_TREE_DEPTH_MAX]; /* addresses of the children are the CPU's */
+    int nodes[HOST_TREE_DEPTH_MAX]; /* the node itself and its ancestors */
 };
 
 /* Before the first node. */
@@ -49,6 +49,15 @@ bool host_tree_walk_next(struct host_tree_walk *walk);
 /* The #address-cells and #size-cells that hold for properties of the node itself: its parent's. */
 uint32_t host_tree_walk_address_cells(const struct host_tree_walk *walk);
 uint32_t host_tree_walk_size_cells(const struct host_tree_walk *walk);
+
+/*
+ * From an address on the bus that the node is on to the CPU's, through the `ranges` of its ancestors, as Xen does it.
+ * False when there is no way: an ancestor without ranges, or none of them has the address.
+ */
+bool host_tree_walk_translate(const struct host_tree_walk *walk, uint64_t *address);
+
+/* Whether Xen takes the node for one that is there: its `status` is missing, "okay" or "ok". */
+bool host_tree_is_available(const struct host_tree *tree, int node);
 
 /* Whether the node's `compatible` lists one of the NULL-terminated names. */
 bool host_tree_is_compatible(const struct host_tree *tree, int node, const char *const *names);

@@ -13,13 +13,12 @@
 #define LINES_MAX (DOMAIN_RANGES_MAX + 5u * DOMAIN_BRIDGES_MAX)
 
 static const char usage[] =
-    "usage: sidebridge map [--address-bits N] FILE [DOMAIN]\n"
+    "usage: sidebridge map [--address-bits N] [--xen VERSION] FILE [DOMAIN]\n"
     "\n"
     "Draws the address space of one guest, or of all. FILE is a host device tree (.dtb; - is the standard input),\n"
     "DOMAIN the name, path or number of a domain in it. Windows of its bridges are marked with *, overlaps with !.\n"
     "\n"
-    "  -a, --address-bits N  width of a guest's physical addresses, 32 to 52 (40)\n"
-    "  -h, --help\n";
+    OPTIONS_COMMON;
 
 struct line {
     uint64_t first;
@@ -221,16 +220,17 @@ static void print_domain(const struct domain *domain, unsigned int address_bits)
 static void print_domains(const struct options *options, const struct domains *domains, const char *name,
                           struct report *report)
 {
+    (void)options;
     const struct domain *domain = name != NULL ? domains_find(domains, name, report) : NULL;
 
     if (domain != NULL) {
-        print_domain(domain, options->address_bits);
+        print_domain(domain, domains->address_bits);
     }
     for (size_t i = 0; name == NULL && i < domains->count; i++) {
         if (i > 0) {
             putchar('\n');
         }
-        print_domain(domains->domains[i], options->address_bits);
+        print_domain(domains->domains[i], domains->address_bits);
     }
 }
 

@@ -19,14 +19,13 @@
 #define TREE_SIZE 16384u
 
 static const char usage[] =
-    "usage: sidebridge node [-O dts|dtb] [--address-bits N] FILE DOMAIN\n"
+    "usage: sidebridge node [-O dts|dtb] [--address-bits N] [--xen VERSION] FILE DOMAIN\n"
     "\n"
     "Prints the device tree nodes that Xen makes for the bridges of a domain. FILE is a host device tree (.dtb; - is\n"
     "the standard input), DOMAIN the name, path or number of a domain in it.\n"
     "\n"
     "  -O FORMAT             dts, the source, or dtb (dts)\n"
-    "  -a, --address-bits N  width of a guest's physical addresses, 32 to 52 (40)\n"
-    "  -h, --help\n";
+    OPTIONS_COMMON;
 
 static int begin_named(void *fdt, const char *name, uint64_t base)
 {
@@ -87,6 +86,9 @@ static int put_interrupt_controller(void *fdt, const struct domain *domain)
     error = error != 0 ? error : fdt_property_cell(fdt, "#interrupt-cells", 3);
     error = error != 0 ? error : fdt_property(fdt, "interrupt-controller", NULL, 0);
     error = error != 0 ? error : put_reg(fdt, windows, count);
+    if (error == 0 && count > 2) {
+        error = fdt_property_cell(fdt, "#redistributor-regions", count - 1);
+    }
     error = error != 0 ? error : fdt_property_cell(fdt, "phandle", GUEST_PHANDLE_GIC);
     return error != 0 ? error : fdt_end_node(fdt);
 }

@@ -7,7 +7,6 @@
 
 #include "commands.h"
 
-#define ADDRESS_BITS_DEFAULT 40
 #define ADDRESS_BITS_MIN     32
 #define ADDRESS_BITS_MAX     52
 
@@ -31,6 +30,16 @@ static bool read_number(const char *option, const char *text, int least, int mos
     return true;
 }
 
+static bool read_version(const char *text, bool *xen_4_22)
+{
+    *xen_4_22 = strcmp(text, "4.22") == 0;
+    if (!*xen_4_22 && strcmp(text, "4.17") != 0) {
+        fprintf(stderr, "sidebridge: --xen takes 4.17 or 4.22\n");
+        return false;
+    }
+    return true;
+}
+
 static bool read_format(const char *text, bool *binary)
 {
     *binary = strcmp(text, "dtb") == 0;
@@ -47,14 +56,16 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
         {"bridge", required_argument, NULL, 'b'}, /* the first, to be left out */
         {"address-bits", required_argument, NULL, 'a'},
         {"help", no_argument, NULL, 'h'},
+        {"xen", required_argument, NULL, 'x'},
         {NULL, 0, NULL, 0},
     };
     const char *letters = options->takes_format ? "a:hO:" : options->takes_bridge ? "a:b:h" : "a:h";
-    int address_bits = ADDRESS_BITS_DEFAULT;
+    int address_bits = 0;
     bool good = true;
     int option;
 
     options->binary = false;
+    options->xen_4_22 = false;
     options->bridge = -1;
     do {
         option = getopt_long(count, arguments, letters, options->takes_bridge ? names : names + 1, NULL);
@@ -79,6 +90,10 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
             good = read_format(optarg, &options->binary);
             break;
 
+        case 'x':
+            good = read_version(optarg, &options->xen_4_22);
+            break;
+
         default:
             good = false;
             break;
@@ -98,7 +113,7 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
 int options_run(const struct options *options, const char *file, const char *name, options_print_fn *print)
 {
     struct report report = {.stream = stderr, .file = strcmp(file, "-") == 0 ? "<stdin>" : file};
-    struct domains domains = {.address_bits = options->address_bits};
+    struct domains domains = {.address_bits = options->address_bits, .legacy_grants = options->xen_4_22};
     struct host_tree tree;
 
     if (host_tree_init(&tree, file, &report)) {

@@ -7,13 +7,20 @@
 
 #include "domain.h"
 
+/* What --help says of the options that all have. */
+#define OPTIONS_COMMON \
+    "  -a, --address-bits N  width of a guest's physical addresses, 32 to 52 (40, or more if the tree needs it)\n" \
+    "      --xen VERSION     where versions differ, as 4.17 (the default) or 4.22 has it\n" \
+    "  -h, --help\n"
+
 struct options {
     const char *usage;         /* IN: what --help prints */
     bool takes_format;         /* IN: -O is an option of this subcommand */
     bool takes_bridge;         /* IN: --bridge is */
     int operands_min;          /* IN */
     int operands_max;          /* IN */
-    unsigned int address_bits; /* OUT */
+    unsigned int address_bits; /* OUT; 0: not given */
+    bool xen_4_22;             /* OUT: --xen 4.22 */
     bool binary;               /* OUT: -O dtb */
     int bridge;                /* OUT: --bridge; -1: not given */
     int operand;               /* OUT: index of the first operand */

@@ -14,15 +14,14 @@
 #define QEMU_RAM_BANKS 2u
 
 static const char usage[] =
-    "usage: sidebridge qemu-args [--bridge N] [--address-bits N] FILE DOMAIN\n"
+    "usage: sidebridge qemu-args [--bridge N] [--address-bits N] [--xen VERSION] FILE DOMAIN\n"
     "\n"
     "Prints the arguments with which QEMU serves the bridge of a domain; devices are yours to add:\n"
     "qemu-system-aarch64 $(sidebridge qemu-args host.dtb domU1) -nodefaults -device ...\n"
     "FILE is a host device tree (.dtb; - is the standard input), DOMAIN the name, path or number of a domain in it.\n"
     "\n"
     "  -b, --bridge N        which bridge, counted from 0, if the domain has several\n"
-    "  -a, --address-bits N  width of a guest's physical addresses, 32 to 52 (40)\n"
-    "  -h, --help\n";
+    OPTIONS_COMMON;
 
 static void print_window(const char *name, uint64_t base, uint64_t size)
 {

@@ -40,6 +40,7 @@ void report_write(struct report *report, enum report_level level, const char *no
 
     case REPORT_NOTE:
         fputs("note: ", report->stream);
+        report->notes++;
         break;
 
     case REPORT_ERROR:

@@ -18,6 +18,7 @@ struct report {
     const char *file;
     unsigned int errors;
     unsigned int warnings;
+    unsigned int notes;
 };
 
 enum report_level {

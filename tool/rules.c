@@ -24,8 +24,15 @@ struct name_count {
 };
 
 /* Of a name that is none of ours, but so like one that it was meant to be: that one. Else NULL. */
-static const char *meant(const char *name)
+static const char *meant(const char *written)
 {
+    char name[128];
+
+    /* As people write it who do not know which it is. */
+    snprintf(name, sizeof(name), "%s", written);
+    for (char *next = name; *next != '\0'; next++) {
+        *next = *next == '_' || *next == '.' ? '-' : *next;
+    }
     if ((strncmp(name, "secondary-", strlen("secondary-")) == 0 && strstr(name, "pci") != NULL) ||
         strstr(name, "pci-host-bridge") != NULL) {
         return BRIDGE_PROPERTY;

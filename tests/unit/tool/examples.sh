@@ -19,11 +19,19 @@ sed -e 's/{ \.\.\. }/{ }/' "$root/docs/binding.md" | awk -v work="$work" '
         end = substr($0, 1, RLENGTH) "};"
         name = work "/example-" ++count ".dts"
         print "/dts-v1/;\n/ { #address-cells = <2>; #size-cells = <2>;\n" \
-              "interrupt-controller@8000000 { compatible = \"arm,gic-v3\"; };\n" \
-              "chosen { #address-cells = <2>; #size-cells = <2>;" > name
+              "interrupt-controller@8000000 { compatible = \"arm,gic-v3\"; interrupt-controller; };\n" \
+              "chosen { #address-cells = <2>; #size-cells = <2>;\n" \
+              "dom0 { compatible = \"multiboot,kernel\", \"multiboot,module\"; " \
+              "reg = <0 0xc0000000 0 0x1000000>; };" > name
+    }
+    name && $0 == end {
+        print "kernel { compatible = \"multiboot,kernel\", \"multiboot,module\"; " \
+              "reg = <0 0xc1000000 0 0x1000000>; };" > name
     }
     name { print > name }
-    name && $0 == end { print "}; };" > name; close(name); name = "" }'
+    name && $0 == end { print "domU2 { compatible = \"xen,domain\"; cpus = <1>; memory = <0 0x10000>; " \
+                              "kernel { compatible = \"multiboot,kernel\", \"multiboot,module\"; " \
+                              "reg = <0 0xc2000000 0 0x1000000>; }; }; }; };" > name; close(name); name = "" }'
 
 count=0
 for source in "$work"/example-*.dts; do

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Checks a device tree with the tool, and its messages against the `// expect:` lines of its source: all of them, in
-# order, and no others. The exit status must be 1 if one of them is an error, else 0.
+# order, and no others. The exit status must be 1 if one of them is an error, else 0. Options of the tool are in a line
+# `// options:`.
 #
 #   expect.sh TOOL SOURCE BLOB
 set -u
@@ -12,7 +13,9 @@ work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
 
 sed -n 's|^// expect: ||p' "$source" > "$work/expected"
-"$tool" check "$blob" > "$work/output" 2> "$work/errors"
+options=$(sed -n 's|^// options: ||p' "$source")
+# shellcheck disable=SC2086 # words
+"$tool" check $options "$blob" > "$work/output" 2> "$work/errors"
 status=$?
 
 wanted=0

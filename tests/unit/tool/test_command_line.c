@@ -131,7 +131,7 @@ static void several_files_and_one_that_is_missing(void **state)
     run("check", tree("good-plain.dtb"), "/nonexistent/file", tree("good-full.dtb"), NULL);
     assert_int_equal(result.status, 1);
     assert_string_equal(result.errors, "/nonexistent/file: cannot be opened: No such file or directory\n");
-    assert_contains(result.output, "good-full.dtb: 1 domain, 1 with a bridge; 0 errors, 0 warnings");
+    assert_contains(result.output, "good-full.dtb: 1 domain, 1 with a bridge; 0 errors, 0 warnings, 0 notes");
 }
 
 static void a_directory_is_not_a_file(void **state)
@@ -155,7 +155,7 @@ static void standard_input(void **state)
     fclose(file);
     process_run(arguments, blob, size, &result);
     assert_int_equal(result.status, 0);
-    assert_string_equal(result.output, "<stdin>: 1 domain, 1 with a bridge; 0 errors, 0 warnings\n");
+    assert_string_equal(result.output, "<stdin>: 1 domain, 1 with a bridge; 0 errors, 0 warnings, 0 notes\n");
 }
 
 static void source_instead_of_a_blob(void **state)

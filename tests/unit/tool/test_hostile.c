@@ -234,8 +234,8 @@ static void no_gic_is_a_warning(void **state)
     put_bridge(BRIDGE_PROPERTY, 0);
     run("check", NULL, blob, finish_tree());
     assert_int_equal(result.status, 0);
-    assert_string_equal(result.errors,
-                        "<stdin>: /: warning: no GIC that Xen knows; guests are taken to have a GICv3\n");
+    assert_non_null(strstr(result.errors,
+                           "<stdin>: /: warning: no GIC that Xen knows; guests are taken to have a GICv3\n"));
 }
 
 static void property_twice(void **state)
