@@ -18,16 +18,14 @@
 
 static int identity_of_block_device(int descriptor, const struct stat *about, struct identity *identity)
 {
-    uint64_t size, sequence;
+    uint64_t sequence;
 
-    if (ioctl(descriptor, BLKGETSIZE64, &size)) {
-        return -errno;
-    }
-    *identity = (struct identity){ .device = about->st_rdev, .size = size };
+    *identity = (struct identity){ .device = about->st_rdev };
     if (ioctl(descriptor, BLKGETDISKSEQ, &sequence) == 0) {
         identity->which = sequence;
+        return 0;
     }
-    return 0;
+    return ioctl(descriptor, BLKGETSIZE64, &identity->size) ? -errno : 0;
 }
 
 int identity_of(int descriptor, struct identity *identity)
@@ -45,9 +43,11 @@ int identity_of(int descriptor, struct identity *identity)
     if (!S_ISREG(about.st_mode)) {
         return -EINVAL;
     }
-    *identity = (struct identity){ .device = about.st_dev, .which = about.st_ino, .size = (uint64_t)about.st_size };
+    *identity = (struct identity){ .device = about.st_dev, .which = about.st_ino };
     if (statx(descriptor, "", AT_EMPTY_PATH, STATX_BTIME, &more) == 0 && (more.stx_mask & STATX_BTIME)) {
         identity->born = (uint64_t)more.stx_btime.tv_sec * 1000000000u + more.stx_btime.tv_nsec;
+    } else {
+        identity->size = (uint64_t)about.st_size;
     }
     return 0;
 }

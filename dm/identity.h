@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What tells a disk's file from every other that may come to its name: for as long as the machine is not restarted, two
- * that are equal are the same file or the same block device, of the same size, and not one that came later and was
- * given the same numbers.
+ * that are equal are the same file or the same block device, and not one that came later and was given the same
+ * numbers. Its size may have changed.
  */
 #ifndef IDENTITY_H
 #define IDENTITY_H
@@ -14,7 +14,7 @@ struct identity {
     uint64_t device; /* of a file: the one that it is on; of a block device: its own number */
     uint64_t which;  /* of a file: inode; of a block device: how many block devices there were before (Linux 5.15) */
     uint64_t born;   /* of a file, if its file system knows: when it was made, in nanoseconds */
-    uint64_t size;   /* bytes */
+    uint64_t size;   /* bytes: where what tells it from a later one is not known, the size has to do */
 };
 
 /*

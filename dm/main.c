@@ -231,14 +231,16 @@ static void take_signal(int signal)
 {
     const int saved = errno;
 
-    model_signal(signalled, signal != SIGALRM);
+    model_signal(signalled, signal == SIGALRM  ? MODEL_SIGNAL_GUEST
+                            : signal == SIGHUP ? MODEL_SIGNAL_DISKS
+                                               : MODEL_SIGNAL_STOP);
     errno = saved;
 }
 
 static int signal_set(sigset_t *signals)
 {
     return sigemptyset(signals) || sigaddset(signals, SIGTERM) || sigaddset(signals, SIGINT) ||
-                   sigaddset(signals, SIGALRM)
+                   sigaddset(signals, SIGHUP) || sigaddset(signals, SIGALRM)
                ? -1
                : 0;
 }
@@ -260,8 +262,8 @@ static int give_signals(struct model *model)
 
     signalled = model;
     return signal_set(&action.sa_mask) || sigaction(SIGTERM, &action, NULL) || sigaction(SIGINT, &action, NULL) ||
-                   sigaction(SIGALRM, &action, NULL) || setitimer(ITIMER_REAL, &period, NULL) ||
-                   sigprocmask(SIG_UNBLOCK, &action.sa_mask, NULL)
+                   sigaction(SIGHUP, &action, NULL) || sigaction(SIGALRM, &action, NULL) ||
+                   setitimer(ITIMER_REAL, &period, NULL) || sigprocmask(SIG_UNBLOCK, &action.sa_mask, NULL)
                ? -1
                : 0;
 }

@@ -41,6 +41,7 @@ struct model {
     struct loop_watch accesses;
     unsigned int stops_wanted; /* counted by a signal handler: atomic */
     unsigned int stops;        /* of these, seen */
+    bool look_wanted;          /* at the disks, likewise */
     enum model_state state;
     int failure;
     bool guest_gone;
@@ -294,6 +295,19 @@ static int take_over(struct model *model, const struct model_options *options, c
     return result;
 }
 
+/* It may have grown or shrunk. */
+static void look_at_disk(struct model *model, unsigned int i)
+{
+    struct disk *disk = &model->disk[i];
+
+    if (blk_resized(disk->blk)) {
+        if (model->saved) {
+            state_save(state_device(model->saved, i), &disk->pci);
+        }
+        blk_resize_known(disk->blk);
+    }
+}
+
 /*
  * Accesses that waited are made, perhaps again, before anything is done about the queues: one may be a reset, after
  * which the guest's memory is no longer ours.
@@ -309,6 +323,7 @@ static int resume(struct model *model, char *error)
     for (unsigned int i = 0; i < model->disk_count; i++) {
         virtio_device_resume(blk_device(model->disk[i].blk));
         state_save(state_device(model->saved, i), &model->disk[i].pci);
+        look_at_disk(model, i);
     }
     return 0;
 }
@@ -428,10 +443,12 @@ void model_stop(struct model *model)
     }
 }
 
-void model_signal(struct model *model, bool stop)
+void model_signal(struct model *model, enum model_signal signal)
 {
-    if (stop) {
+    if (signal == MODEL_SIGNAL_STOP) {
         (void)__atomic_add_fetch(&model->stops_wanted, 1, __ATOMIC_RELAXED);
+    } else if (signal == MODEL_SIGNAL_DISKS) {
+        __atomic_store_n(&model->look_wanted, true, __ATOMIC_RELAXED);
     }
     platform_wake(model->platform);
 }
@@ -439,6 +456,11 @@ void model_signal(struct model *model, bool stop)
 /* The first is a wish to stop, another one to do so without waiting. */
 static void look_for_signals(struct model *model)
 {
+    if (__atomic_exchange_n(&model->look_wanted, false, __ATOMIC_RELAXED)) {
+        for (unsigned int i = 0; i < model->disk_count; i++) {
+            look_at_disk(model, i);
+        }
+    }
     for (; model->stops != __atomic_load_n(&model->stops_wanted, __ATOMIC_RELAXED); model->stops++) {
         if (model->state == MODEL_SERVING) {
             model_stop(model);

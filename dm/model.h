@@ -54,12 +54,17 @@ int model_destroy(struct model *model, char error[MODEL_ERROR_MAX]);
 
 void model_stop(struct model *model);
 
+enum model_signal {
+    MODEL_SIGNAL_GUEST, /* look whether the guest is still there: wanted from time to time, since nobody tells it */
+    MODEL_SIGNAL_DISKS, /* the same, and whether disks have grown or shrunk */
+    MODEL_SIGNAL_STOP,  /* the same, and as model_stop(); when it comes again, the model ends without waiting */
+};
+
 /*
- * For signal handlers, and changes nothing but errno: with `stop` as model_stop(), but at the end of the turn that the
- * model makes or sleeps in; when it comes again, the model ends without waiting. In any case it looks whether the guest
- * is still there, which is wanted from time to time: nobody tells it.
+ * For signal handlers, and changes nothing but errno; what is wanted is done at the end of the turn that the model
+ * makes or sleeps in.
  */
-void model_signal(struct model *model, bool stop);
+void model_signal(struct model *model, enum model_signal signal);
 
 /* One turn; with `wait` it sleeps until there is something to do. Does nothing once the model has ended. */
 void model_turn(struct model *model, bool wait);

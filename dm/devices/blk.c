@@ -566,24 +566,25 @@ static const struct virtio_device_operations operations = { .request = request, 
 static int measure(struct blk *blk, uint64_t *bytes, unsigned int *logical, unsigned int *physical)
 {
     struct stat about;
+    off_t size;
 
     if (fstat(blk->file, &about)) {
         return -errno;
     }
     blk->block_device = S_ISBLK(about.st_mode);
-    if (blk->block_device) {
-        if (ioctl(blk->file, BLKGETSIZE64, bytes) || ioctl(blk->file, BLKSSZGET, logical) ||
-            ioctl(blk->file, BLKPBSZGET, physical)) {
-            return -errno;
-        }
-        return 0;
-    }
-    if (!S_ISREG(about.st_mode)) {
+    if (!blk->block_device && !S_ISREG(about.st_mode)) {
         return -EINVAL;
     }
-    *bytes = (uint64_t)about.st_size;
-    *logical = SECTOR;
-    *physical = PAGE_CACHE;
+    size = lseek(blk->file, 0, SEEK_END);
+    if (size < 0 || (blk->block_device &&
+                     (ioctl(blk->file, BLKSSZGET, logical) || ioctl(blk->file, BLKPBSZGET, physical)))) {
+        return -errno;
+    }
+    *bytes = (uint64_t)size;
+    if (!blk->block_device) {
+        *logical = SECTOR;
+        *physical = PAGE_CACHE;
+    }
     return 0;
 }
 
@@ -633,13 +634,14 @@ static int open_file(struct blk *blk, const struct blk_options *options, unsigne
     int result;
 
     blk->read_only = options->read_only;
-    blk->file = open(options->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
     /*
+     * O_EXCL: a block device that is mounted, or part of another one, is not for writing. Files do not know it.
      * Without O_NONBLOCK the opening of a pipe would wait for its other end. With it, io_uring would give EAGAIN on
      * file systems that cannot do without waiting, such as an initramfs, instead of letting a kernel thread wait.
      */
+    blk->file = open(options->path, (options->read_only ? O_RDONLY : O_RDWR | O_EXCL) | O_CLOEXEC | O_NONBLOCK);
     if (blk->file < 0 || fcntl(blk->file, F_SETFL, 0)) {
-        *error = "cannot be opened";
+        *error = errno == EBUSY ? "in use on this host: mounted, or part of another device" : "cannot be opened";
         return -errno;
     }
     result = measure(blk, &bytes, logical, physical);
@@ -692,6 +694,7 @@ int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, c
     }
     fill_config(created, grants ? PLATFORM_GRANT_BYTES : SEGMENT_BYTES, logical, physical);
     set_id(created, options);
+    created->journal->sectors = created->sectors;
     *blk = created;
     return 0;
 }
@@ -721,6 +724,27 @@ const char *blk_path(const struct blk *blk)
 void blk_keep_journal(struct blk *blk, struct blk_journal *journal)
 {
     blk->journal = journal;
+    if (journal->sectors == 0) {
+        journal->sectors = blk->sectors;
+    }
+}
+
+bool blk_resized(struct blk *blk)
+{
+    const off_t bytes = lseek(blk->file, 0, SEEK_END);
+
+    if (bytes < 0 || (uint64_t)bytes / SECTOR == blk->journal->sectors) {
+        return false;
+    }
+    blk->sectors = (uint64_t)bytes / SECTOR;
+    blk->config.capacity = blk->sectors;
+    virtio_device_config_changed(&blk->device);
+    return true;
+}
+
+void blk_resize_known(struct blk *blk)
+{
+    blk->journal->sectors = blk->sectors;
 }
 
 int blk_file(const struct blk *blk)

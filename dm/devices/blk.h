@@ -29,16 +29,18 @@ struct blk_options {
 };
 
 /*
- * What must not be forgotten when the process is killed; all zero at first. Data were lost that had been accepted: 0,
- * or why (a negative errno value).
+ * What must not be forgotten when the process is killed; all zero at first. The first two: data were lost that had been
+ * accepted: 0, or why (a negative errno value).
  */
 struct blk_journal {
-    int32_t failed; /* since the device was reset */
-    int32_t lost;   /* since the device was made */
+    int32_t failed;   /* since the device was reset */
+    int32_t lost;     /* since the device was made */
+    uint64_t sectors; /* capacity that the driver has been told */
 };
 
 /*
- * Opens the file and locks it (flock; shared when read only) against other device models. On failure *error is a
+ * Opens the file and locks it (flock; shared when read only) against other device models; a block device, unless read
+ * only, also against all other use. On failure *error is a
  * sentence for the user (static storage); the result says why: as open(2), -EBUSY somebody else has it, -EINVAL
  * neither file nor block device or less than a sector.
  */
@@ -58,6 +60,13 @@ const char *blk_path(const struct blk *blk);
 
 /* The journal is kept there from now on. */
 void blk_keep_journal(struct blk *blk, struct blk_journal *journal);
+
+/*
+ * Looks whether the file has another size than the driver knows: true, and the driver is told. It is known once that
+ * cannot be forgotten, even if the process is killed.
+ */
+bool blk_resized(struct blk *blk);
+void blk_resize_known(struct blk *blk);
 
 /* Waits until what was written is on stable storage. Negative errno value: not all is, or some was lost before. */
 int blk_sync(struct blk *blk);

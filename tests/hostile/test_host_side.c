@@ -463,7 +463,7 @@ static void test_hung_storage_starves_nobody(struct machine *machine)
     for (unsigned int i = 0; i < 10; i++) {
         assert_int_equal(driver_status(&driver[1]), DRIVER_RUNNING);
     }
-    model_signal(machine->model, true);
+    model_signal(machine->model, MODEL_SIGNAL_STOP);
     machine_settle(machine);
     assert_int_equal(model_state(machine->model), MODEL_STOPPING);
     assert_false(driver_completed(&driver[0]));

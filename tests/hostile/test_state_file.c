@@ -520,13 +520,12 @@ static void test_disk_that_was_swapped(struct machine *machine)
     finish(machine);
 }
 
+/* It is the same disk, which has shrunk. */
 static void test_disk_of_another_size(struct machine *machine)
 {
     machine_stop_model(machine);
     killed(machine);
     assert_int_equal(truncate(machine->path[0], (MACHINE_SECTORS - 8) * 512), 0);
-    expect_resumes(machine, false);
-    killed(machine);
     expect_resumes(machine, true);
     finish(machine);
 }
@@ -582,7 +581,7 @@ static void test_block_device(struct machine *machine)
     assert_int_equal(identity_of(loop, &before), 0);
     assert_int_equal(identity_of_name(path, &again), 0);
     assert_true(identity_equal(&before, &again));
-    assert_int_equal(before.size, MACHINE_SECTORS * 512);
+    assert_true(before.which != 0 || before.size == MACHINE_SECTORS * 512);
     assert_int_equal(ioctl(loop, LOOP_CLR_FD), 0);
     assert_int_equal(close(loop), 0);
     loop = open(path, O_RDWR | O_CLOEXEC);

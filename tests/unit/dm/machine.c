@@ -9,8 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <linux/loop.h>
 
 #include "faults.h"
 #include "platform/grants.h"
@@ -69,6 +72,27 @@ static void make_disk(struct machine *machine, unsigned int i, const char *direc
         assert_int_equal(pwrite(file, words, sizeof(words), (off_t)(sector * 512)), sizeof(words));
     }
     assert_int_equal(close(file), 0);
+}
+
+int machine_block_device(const char *file, char path[MACHINE_PATH])
+{
+    struct loop_config config = { .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+    const int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+    const int backing = open(file, O_RDWR | O_CLOEXEC);
+    int loop = -1;
+
+    config.fd = (uint32_t)backing;
+    for (unsigned int i = 0; i < 100 && loop < 0 && control >= 0; i++) { /* others may be faster */
+        (void)snprintf(path, MACHINE_PATH, "/dev/loop%d", ioctl(control, LOOP_CTL_GET_FREE));
+        loop = open(path, O_RDWR | O_CLOEXEC);
+        if (loop < 0 || ioctl(loop, LOOP_CONFIGURE, &config)) {
+            (void)close(loop);
+            loop = -1;
+        }
+    }
+    (void)close(control);
+    (void)close(backing);
+    return loop;
 }
 
 void machine_start_model(struct machine *machine)

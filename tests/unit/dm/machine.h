@@ -31,6 +31,7 @@
 #define MACHINE_BANK    0x1000000ull
 #define MACHINE_SECTORS 2048u
 #define MACHINE_GRANTS  (MACHINE_BANK / 4096)
+#define MACHINE_PATH    64u
 
 struct machine {
     struct local_guest *guest;
@@ -39,7 +40,7 @@ struct machine {
     struct model_options options;
     void (*elsewhere)(struct machine *machine); /* without a model here: lets time pass for one in another process */
     unsigned int disks;
-    char path[MACHINE_DISKS][64];
+    char path[MACHINE_DISKS][MACHINE_PATH];
 };
 
 struct machine_options {
@@ -62,6 +63,12 @@ void machine_finish(struct machine *machine); /* stops the model if it still run
 void machine_start_model(struct machine *machine);
 void machine_stop_model(struct machine *machine);
 void machine_destroy_model(struct machine *machine, int result); /* without stopping it; what model_destroy() gives */
+
+/*
+ * A block device (Linux' loop) on a file, which is there until what is returned, a descriptor, and others are closed;
+ * -1: not on this host, or not root.
+ */
+int machine_block_device(const char *file, char path[MACHINE_PATH]);
 
 /*
  * A test in a cmocka table: machine_test(test_of_something, .disks = 2). It gets a machine of these options, which is

@@ -5,6 +5,7 @@
  */
 #include "driver.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -122,6 +123,109 @@ static void test_write_zeroes_on_tmpfs(struct driver *driver)
     assert_true(driver->features & 1ull << VIRTIO_BLK_F_DISCARD);
     test_write_zeroes(driver);
     test_discard(driver);
+}
+
+/* The disk is a block device on the file that it was: that, too, is discarded, zeroed, and nobody else's. */
+static void test_block_device(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+    char path[MACHINE_PATH];
+    const int device = machine_block_device(machine->path[0], path);
+    const long before = blocks(driver);
+    int other;
+
+    if (device < 0) {
+        print_message("no block device can be made here\n");
+        return;
+    }
+    machine_stop_model(machine);
+    machine->options.disk[0].path = path;
+    machine_start_model(machine);
+    assert_int_equal(open(path, O_RDWR | O_EXCL), -1); /* as mount(2) would */
+    driver_probe(driver, machine, driver->device);
+    driver_start(driver, DRIVER_FEATURES);
+    test_write(driver);
+    if (driver->features & 1ull << VIRTIO_BLK_F_DISCARD) {
+        test_discard(driver);
+        assert_true(blocks(driver) < before);
+    } else {
+        print_message("this kernel cannot discard through io_uring\n");
+        assert_int_equal(blk_range_request(driver, VIRTIO_BLK_T_DISCARD, 64, 64, 0), VIRTIO_BLK_S_UNSUPP);
+    }
+    for (uint32_t flags = 0; flags < 2; flags++) {
+        assert_int_equal(blk_range_request(driver, VIRTIO_BLK_T_WRITE_ZEROES, 512 + flags * 128, 64, flags),
+                         VIRTIO_BLK_S_OK);
+        check_zero(driver, 512 + flags * 128, 64);
+        blk_check_pattern(driver, 576 + flags * 128, 64);
+    }
+    machine_stop_model(machine);
+
+    other = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
+    assert_true(other >= 0);
+    for (unsigned int i = 0; i < 2; i++) {
+        char error[MODEL_ERROR_MAX] = "";
+
+        machine->options.disk[0].read_only = i > 0; /* sees what the other does, and does nothing to it */
+        assert_int_equal(model_create(&machine->model, &machine->options, error), i == 0 ? -EBUSY : 0);
+        assert_true(i > 0 || strstr(error, "in use on this host: mounted, or part of another device"));
+    }
+    assert_int_equal(close(other), 0);
+    assert_int_equal(close(device), 0);
+}
+
+static uint64_t told(const struct driver *driver)
+{
+    return driver->mmio ? 0 : local_guest_interrupt(driver->machine->guest, driver_msix_interrupt(driver, 0))->raised;
+}
+
+static uint8_t generation(struct driver *driver)
+{
+    return driver->mmio ? (uint8_t)mmio_read(driver, VIRTIO_MMIO_CONFIG_GENERATION)
+                        : (uint8_t)common_read(driver, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+}
+
+static void resize(struct driver *driver, uint64_t bytes)
+{
+    const uint64_t before = machine_read(driver->machine, driver->config, 8);
+    const uint8_t first = generation(driver);
+
+    assert_int_equal(truncate(driver->machine->path[0], (off_t)bytes), 0);
+    machine_settle(driver->machine);
+    assert_int_equal(machine_read(driver->machine, driver->config, 8), before); /* nobody has asked to look */
+    for (unsigned int i = 0; i < 3; i++) { /* once is enough */
+        model_signal(driver->machine->model, MODEL_SIGNAL_DISKS);
+        machine_settle(driver->machine);
+        assert_int_equal(machine_read(driver->machine, driver->config, 8), bytes / 512);
+        assert_int_equal(generation(driver), (uint8_t)(first + 1));
+    }
+}
+
+/* 2.5.2, 5.2.4: the capacity changes, and the driver is told. */
+static void test_resize(struct driver *driver)
+{
+    const uint64_t tells = driver->mmio ? 0 : 1;
+
+    resize(driver, 3 * MACHINE_SECTORS * 512 + 100);
+    assert_int_equal(told(driver), tells);
+    if (driver->mmio) {
+        assert_true(mmio_read(driver, VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_CONFIG);
+    }
+    memset(driver_data(driver), 0x3c, 4096);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 3 * MACHINE_SECTORS - 8, 4096), VIRTIO_BLK_S_OK);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 3 * MACHINE_SECTORS - 7, 4096), VIRTIO_BLK_S_IOERR);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_IN, 3 * MACHINE_SECTORS - 8, 4096), VIRTIO_BLK_S_OK);
+    assert_int_equal(*(uint8_t *)driver_data(driver), 0x3c);
+    resize(driver, 100 * 512);
+    assert_int_equal(told(driver), 2 * tells);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_IN, 96, 4096), VIRTIO_BLK_S_IOERR);
+    blk_check_pattern(driver, 92, 8);
+    resize(driver, 0);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_IOERR);
+    /* A driver that is not there yet needs no interrupt. */
+    resize(driver, MACHINE_SECTORS * 512);
+    driver_reset(driver);
+    resize(driver, 2 * MACHINE_SECTORS * 512);
+    assert_int_equal(told(driver), 4 * tells);
 }
 
 static void test_get_id(void **state)
@@ -322,6 +426,8 @@ int main(void)
         driver_test(test_write_zeroes),
         driver_test(test_write_zeroes_on_tmpfs, .directory = "/dev/shm"),
         cmocka_unit_test(test_get_id),
+        driver_test(test_block_device),
+        driver_test(test_resize),
         driver_test(test_read_only, .read_only = true),
         driver_test(test_indirect),
         driver_test(test_any_layout),

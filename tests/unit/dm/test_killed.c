@@ -506,6 +506,30 @@ static void test_failed_flush_is_remembered(void **state)
     assert_int_equal(unlink(STATE), 0);
 }
 
+/* The disk grows, and nobody says so; whoever comes next tells the driver, once. */
+static void test_disk_that_has_grown(void **state)
+{
+    struct machine machine;
+    struct driver driver;
+    uint8_t generation;
+
+    (void)state;
+    start(&machine, false);
+    driver_probe(&driver, &machine, 1);
+    driver_start(&driver, DRIVER_FEATURES);
+    generation = (uint8_t)common_read(&driver, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+    assert_int_equal(truncate(machine.path[0], 2 * MACHINE_SECTORS * 512), 0);
+    for (unsigned int i = 0; i < 3; i++) {
+        exchange(&machine, false);
+        blk_check_pattern(&driver, 0, 8);
+        assert_int_equal(machine_read(&machine, driver.config, 8), 2 * MACHINE_SECTORS);
+        assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_CFGGENERATION, 1), (uint8_t)(generation + 1));
+        assert_int_equal(local_guest_interrupt(machine.guest, driver_msix_interrupt(&driver, 0))->raised, 1);
+    }
+    assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_IN, 2 * MACHINE_SECTORS - 8, 4096), VIRTIO_BLK_S_OK);
+    finish(&machine, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_registers),
         cmocka_unit_test(test_when_a_file_counts),
         cmocka_unit_test(test_failed_flush_is_remembered),
+        cmocka_unit_test(test_disk_that_has_grown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,7 +79,7 @@ static struct model *signalled;
 
 static void take_signal(int signal)
 {
-    model_signal(signalled, signal == SIGTERM);
+    model_signal(signalled, signal == SIGTERM ? MODEL_SIGNAL_STOP : MODEL_SIGNAL_GUEST);
 }
 
 static void give_signals(struct model *model)
