@@ -16,10 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #ifndef BLOCK_URING_CMD_DISCARD
 #define BLOCK_URING_CMD_DISCARD _IO(0x12, 0) /* linux/blkdev.h, from 6.12 */
 #endif
+
+#define BACKOFF_MAX  1023u /* sleeps without polling, after one in vain */
+#define UNLOOKED_MAX 8u    /* turns that do without a look at what is readable */
 
 struct loop {
     struct io_uring ring;
@@ -27,12 +31,17 @@ struct loop {
     unsigned int started; /* requests that the kernel has or will have in this turn */
     unsigned int queued;  /* length of `waiting` */
     unsigned int polls;   /* watches that the kernel has */
-    bool looked;          /* at what is readable, since a read was last tried at once */
+    unsigned int unlooked; /* turns since it was looked at what is readable */
     struct loop_request *waiting;
     struct loop_request **waiting_end;
     struct loop_watch *watches;
     struct loop_task *tasks;
     struct loop_task **tasks_end;
+    struct loop_quiet *quiet;
+    unsigned int polling; /* us */
+    unsigned int backoff; /* after the next poll in vain, so many sleeps without polling */
+    unsigned int skip;    /* so many sleeps without */
+    struct loop_counters counters;
 };
 
 /* The fewer interruptions the better: completions are for this thread, when it asks for them. */
@@ -276,6 +285,89 @@ void loop_defer(struct loop *loop, struct loop_task *task)
     loop->tasks_end = &task->next;
 }
 
+void loop_stay_quiet(struct loop *loop, struct loop_quiet *quiet)
+{
+    if (!quiet->queued) {
+        quiet->queued = true;
+        quiet->next = loop->quiet;
+        loop->quiet = quiet;
+    }
+}
+
+void loop_set_polling(struct loop *loop, unsigned int microseconds)
+{
+    loop->polling = microseconds;
+}
+
+bool loop_polling(const struct loop *loop)
+{
+    return loop->polling > 0;
+}
+
+struct loop_counters loop_counters(const struct loop *loop)
+{
+    return loop->counters;
+}
+
+static void listen_to_all(struct loop *loop)
+{
+    while (loop->quiet) {
+        struct loop_quiet *const quiet = loop->quiet;
+
+        loop->quiet = quiet->next;
+        quiet->queued = false;
+        quiet->listen(quiet->opaque);
+    }
+}
+
+static uint64_t now(void)
+{
+    struct timespec time;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static bool look_at_all(const struct loop *loop)
+{
+    bool found = false;
+
+    for (const struct loop_quiet *quiet = loop->quiet; quiet; quiet = quiet->next) {
+        found |= quiet->look(quiet->opaque);
+    }
+    return found;
+}
+
+static bool poll_for_work(struct loop *loop)
+{
+    const uint64_t end = now() + loop->polling * 1000ull;
+    bool found;
+
+    loop->counters.polls++;
+    do {
+        found = look_at_all(loop);
+    } while (!found && now() < end);
+    loop->counters.found += found;
+    return found;
+}
+
+/* There is nothing to do: whoever is quiet has work now (true: it was found by polling), or notifies from now on. */
+static bool end_quiet(struct loop *loop)
+{
+    if (loop->polling > 0 && loop->skip > 0) {
+        loop->skip--;
+    } else if (loop->polling > 0) {
+        if (poll_for_work(loop)) {
+            loop->backoff = 0;
+            return true;
+        }
+        loop->skip = loop->backoff;
+        loop->backoff = loop->backoff < BACKOFF_MAX ? 2 * loop->backoff + 1 : BACKOFF_MAX;
+    }
+    listen_to_all(loop);
+    return false;
+}
+
 /* Runs what is queued now; what these tasks queue is for the next turn. */
 static void run_tasks(struct loop *loop)
 {
@@ -323,17 +415,15 @@ static struct loop_watch *sleeper(const struct loop *loop)
 /* Whether the one request that waits was a read of what is in memory; it has ended. */
 static bool read_at_once(struct loop *loop)
 {
-    struct loop_request *request = loop->waiting;
+    struct loop_request *const request = loop->waiting;
     ssize_t result;
 
-    if (!loop->looked || loop->queued != 1 || loop->tasks || !sleeper(loop) ||
-        request->operation != IORING_OP_READV) {
+    if (loop->queued != 1 || request->operation != IORING_OP_READV || !sleeper(loop)) {
         return false;
     }
-    loop->looked = false;
     result = preadv2(request->descriptor, request->vector, (int)request->count, (off_t)request->offset, RWF_NOWAIT);
-    if (result < 0 && (errno == EAGAIN || errno == EOPNOTSUPP)) {
-        return false;
+    if (result < 0 && (errno == EAGAIN || errno == EOPNOTSUPP || errno == ESPIPE)) {
+        return false; /* not in memory; or no file of which that can be found out */
     }
     (void)take_waiting(loop);
     request->done(request, result < 0 ? -errno : (int)result);
@@ -343,17 +433,26 @@ static bool read_at_once(struct loop *loop)
 /* A turn of the ring. */
 static int turn_ring(struct loop *loop, bool wait)
 {
+    struct __kernel_timespec quiet_time = { .tv_nsec = LOOP_QUIET_US * 1000 };
+    struct io_uring_cqe *ended = NULL;
     int result;
 
     start_polls(loop);
     start_waiting(loop);
-    result = wait ? io_uring_submit_and_wait(&loop->ring, 1) : io_uring_submit_and_get_events(&loop->ring);
-    loop->looked = true;
+    if (wait && loop->quiet) {
+        result = io_uring_submit_and_wait_timeout(&loop->ring, &ended, 1, &quiet_time, NULL);
+        if (!ended) {
+            listen_to_all(loop);
+        }
+    } else {
+        result = wait ? io_uring_submit_and_wait(&loop->ring, 1) : io_uring_submit_and_get_events(&loop->ring);
+    }
+    loop->unlooked = 0;
     /*
      * EAGAIN, EBUSY: the kernel is short of memory or has completions that want to be read first; what is not
      * submitted stays.
      */
-    if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY) {
+    if (result < 0 && result != -ETIME && result != -EINTR && result != -EAGAIN && result != -EBUSY) {
         return result;
     }
     handle_completions(loop);
@@ -362,12 +461,13 @@ static int turn_ring(struct loop *loop, bool wait)
 
 int loop_run_once(struct loop *loop, bool wait)
 {
+    const bool found = loop->quiet && !loop->tasks && loop_requests(loop) == 0 && end_quiet(loop);
     int error = 0;
 
-    if (read_at_once(loop)) {
-        /* The rest has the next turn. */
+    if (loop->unlooked < UNLOOKED_MAX && (found || read_at_once(loop))) {
+        loop->unlooked++;
     } else if (wait && !loop->tasks && !loop->waiting && sleeper(loop)) {
-        loop->looked = true;
+        loop->unlooked = 0;
         sleeper(loop)->sleep(sleeper(loop)->opaque);
     } else {
         error = turn_ring(loop, wait && !loop->tasks);

@@ -2,10 +2,11 @@
 /*
  * The event loop: one io_uring that watches descriptors and carries all file I/O.
  *
- * Three kinds of work, each a struct that its user owns and that stays where it is while in use:
+ * Four kinds of work, each a struct that its user owns and that stays where it is while in use:
  *   watch    a descriptor; its function is called each time that it is readable
  *   request  one read, write, sync, allocation or discard on a file; its function is called once, with the result
  *   task     a function to be called once, after what is being handled now, and after at most one turn of the loop
+ *   quiet    somebody who is looked after without having to notify, until the loop sleeps
  *
  * Nothing is allocated after loop_create() and nothing is dropped: a request that finds the ring full waits in a
  * queue, in order, and starts when another one has ended. Watches have places of their own: however many requests
@@ -16,7 +17,7 @@
  *     that is, one blocking read(2) which brings what has happened: a sleep cannot cost less
  *   else: in io_uring_enter(2), for requests and watches alike
  * Likewise a read that is alone, with nothing else in the ring, is first tried at once, by preadv2(2) with RWF_NOWAIT:
- * what is in memory needs no ring, and no two system calls. Between two such reads what is readable has its turn.
+ * what is in memory needs no ring, and no two system calls. After a few such turns what is readable has its own.
  *
  * One thread, the one that created the loop; functions that are called may call everything here but loop_run_once() and
  * loop_destroy(). Whoever wants to wake the loop, such as a signal handler, makes a watched descriptor readable.
@@ -77,6 +78,20 @@ struct loop_task {
     bool queued;
 };
 
+struct loop_quiet {
+    bool (*look)(void *opaque);   /* whether there is something to do; then it has deferred a task. No system call */
+    void (*listen)(void *opaque); /* asks to be notified again; defers a task if there is something to do already */
+    void *opaque; /* set all three before the first loop_stay_quiet() */
+    /* private */
+    struct loop_quiet *next;
+    bool queued;
+};
+
+struct loop_counters {
+    uint64_t polls; /* times that the loop polled instead of going to sleep */
+    uint64_t found; /* of these, how often there was something to do */
+};
+
 /* `entries` is the number of requests that may be under way at once: 1..4096, rounded up to a power of two. */
 int loop_create(struct loop **loop, unsigned int entries);
 
@@ -114,6 +129,23 @@ void loop_sync(struct loop *loop, struct loop_request *request, int descriptor, 
 
 /* Queues a task; one that is queued already stays where it is. */
 void loop_defer(struct loop *loop, struct loop_task *task);
+
+/*
+ * Somebody is not notified of new work, which may last until the loop has nothing else to do. If requests are under
+ * way, that is when none has ended for LOOP_QUIET_US (the end of one is a time to look for new work); else it is now,
+ * or, with polling, when there was nothing to find for that time. Then `listen` is called, once.
+ */
+void loop_stay_quiet(struct loop *loop, struct loop_quiet *quiet);
+
+#define LOOP_QUIET_US 1000u
+
+/*
+ * Polls for so long before it sleeps with no request under way; 0, as at first: never. When that was in vain it is not
+ * done again for a while, the longer the more often: where the guest has no processor while we poll it never pays.
+ */
+void loop_set_polling(struct loop *loop, unsigned int microseconds);
+bool loop_polling(const struct loop *loop);
+struct loop_counters loop_counters(const struct loop *loop);
 
 /*
  * One turn: starts what waits, handles what has happened, runs the tasks. With `wait` it sleeps until something

@@ -18,6 +18,7 @@
 
 #define NAME "sidebridge-dm"
 
+#define POLL_US_MAX   1000u
 #define ALIVE_SECONDS 2 /* how often to look whether the guest is still there */
 
 enum exit_code {
@@ -33,6 +34,7 @@ enum option_letter {
     OPTION_NO_MSIX = 'm',
     OPTION_SHARE = 's',
     OPTION_NO_READY = 'r',
+    OPTION_POLL_US = 'p',
     OPTION_STATE = 'S',
     OPTION_VERBOSE = 'v',
     OPTION_HELP = 'h',
@@ -52,6 +54,7 @@ static const struct option long_options[] = {
     { "no-msix", no_argument, NULL, OPTION_NO_MSIX },
     { "share", no_argument, NULL, OPTION_SHARE },
     { "no-ready", no_argument, NULL, OPTION_NO_READY },
+    { "poll-us", required_argument, NULL, OPTION_POLL_US },
     { "state", required_argument, NULL, OPTION_STATE },
     { "verbose", no_argument, NULL, OPTION_VERBOSE },
     { "help", no_argument, NULL, OPTION_HELP },
@@ -73,6 +76,7 @@ static void print_help(FILE *to)
                 "  --no-msix      interrupts by INTx only\n"
                 "  --share        leave the rest of the bus to other device models\n"
                 "  --no-ready     with --share: another device model, started later, declares the bus ready\n"
+                "  --poll-us N    look for requests so long before going to sleep, where that pays (default: 0)\n"
                 "  --state FILE   keep there what is needed to go on, when started again after SIGKILL\n"
                 "  --verbose      say more, and print counters at the end\n"
                 "  --help         this text\n"
@@ -181,6 +185,10 @@ static int parse_option(struct command_line *line, int option, char *argument)
     case OPTION_NO_READY:
         line->model.no_ready = true;
         return EXIT_OK;
+    case OPTION_POLL_US:
+        return parse_number(argument, POLL_US_MAX, &line->model.poll_us)
+                   ? EXIT_OK
+                   : usage_error("--poll-us wants microseconds, 1000 at most", argument);
     case OPTION_STATE:
         line->model.state = argument;
         return EXIT_OK;

@@ -249,6 +249,7 @@ static int build(struct model *model, const struct model_options *options, char 
                        strerror(-result));
         return result;
     }
+    loop_set_polling(model->loop, options->poll_us);
     model->plain = platform_bridge(model->platform)->ecam.size == 0;
     if (model->plain && (options->shared || options->state)) {
         (void)snprintf(error, MODEL_ERROR_MAX, "domain %u, bridge %u: plain ranges %s", options->domain,
@@ -519,10 +520,13 @@ void model_report(const struct model *model, FILE *to)
     const struct pci_bus_counters *bus = &model->bus.counters;
     const struct virtio_mmio_counters *mmio = &model->mmio.counters; /* one of the two is all 0 */
     const struct platform_counters platform = platform_counters(model->platform);
+    const struct loop_counters loop = loop_counters(model->loop);
 
     (void)fprintf(to, "accesses: %llu, malformed: %llu\n", (unsigned long long)platform.requests,
                   (unsigned long long)platform.malformed);
     (void)fprintf(to, "doorbells rung: %llu\n", (unsigned long long)platform.doorbells);
+    (void)fprintf(to, "polled: %llu, found without an event: %llu\n", (unsigned long long)loop.polls,
+                  (unsigned long long)loop.found);
     (void)fprintf(to, "accesses that nothing answers: %llu\n",
                   (unsigned long long)(bus->unanswered + mmio->unanswered));
     (void)fprintf(to, "claims refused: %llu\n",

@@ -30,6 +30,7 @@ struct model_options {
     unsigned int bridge;
     bool msix;
     bool shared;   /* other device models have functions of the bus, too */
+    unsigned int poll_us; /* loop_set_polling() */
     bool no_ready; /* another device model declares the bus ready */
     const char *state; /* file to keep the state in (state.h); NULL: none */
     unsigned int disk_count; /* in plain ranges disk i has place i (virtio/mmio.h) */

@@ -4,6 +4,9 @@
  * (blk, ...: devices/, which answers requests): status, features, queues, reset (virtio 1.2, sections 2.1, 2.2, 2.4,
  * 3.1).
  *
+ * While enough of a queue's chains are in flight its driver is asked for no notifications: there will soon be an end of
+ * one, when we look for new ones anyway (loop_stay_quiet()).
+ *
  * A notification is noted, and the queue is worked on in a task of the event loop, after the access that notified has
  * been answered. Completions are collected likewise, so that one interrupt serves all that ended in one turn of the
  * loop.
@@ -86,6 +89,8 @@ struct virtio_device {
 
     unsigned int queue_count;
     uint32_t kicked;            /* one bit a queue: look for new chains */
+    uint32_t quiet;             /* one bit a queue: likewise, whenever there is an occasion, since it does not notify */
+    struct loop_quiet listener;
     uint32_t closing;           /* one bit a queue: to be disabled when no chain of it is in flight */
     struct virtqueue queue[VIRTIO_QUEUES_MAX];
     struct virtio_device_counters counters;

@@ -378,6 +378,11 @@ void virtqueue_quiet(struct virtqueue *queue)
     }
 }
 
+bool virtqueue_waiting(const struct virtqueue *queue)
+{
+    return available_index(queue) != (uint16_t)queue->journal->taken;
+}
+
 bool virtqueue_listen(struct virtqueue *queue)
 {
     if (queue->event_index) {
@@ -386,7 +391,7 @@ bool virtqueue_listen(struct virtqueue *queue)
         __atomic_store_n(&queue->used->flags, 0, __ATOMIC_RELAXED);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return available_index(queue) != (uint16_t)queue->journal->taken;
+    return virtqueue_waiting(queue);
 }
 
 bool virtqueue_interrupts(struct virtqueue *queue)

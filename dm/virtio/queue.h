@@ -153,6 +153,9 @@ void virtqueue_quiet(struct virtqueue *queue);
 /* Asks for them again. Returns whether chains have become available meanwhile, for which none may come. */
 bool virtqueue_listen(struct virtqueue *queue);
 
+/* Whether there are chains to be taken; for a queue that is quiet, to look once more. */
+bool virtqueue_waiting(const struct virtqueue *queue);
+
 /* Whether the driver wants to be interrupted for what was completed since the last call (2.7.7). */
 bool virtqueue_interrupts(struct virtqueue *queue);
 

@@ -47,6 +47,7 @@ expect 2 "addr= wants a PCI device number, 1 to 31: 'addr='" --domain 1 --blk di
 expect 2 "an option is missing: '--share'" --domain 1 --no-ready --blk disk
 expect 2 "--share without a device; an option is missing: '--blk'" --domain 1 --share
 expect 2 "no such argument: 'disk'" --domain 1 disk
+expect 2 "--poll-us wants microseconds, 1000 at most: '1001'" --domain 1 --poll-us 1001
 expect 2 'try sidebridge-dm --help' --domain 1 --nothing
 expect 2 'try sidebridge-dm --help' --domain
 expect 2 'too many devices' --domain 1 $(for i in $(seq 32); do echo --blk disk$i; done)

@@ -6,6 +6,9 @@
 #include "driver.h"
 
 #include <string.h>
+#include <unistd.h>
+
+#include "faults.h"
 
 static void set_command(struct driver *driver, uint16_t command)
 {
@@ -32,6 +35,62 @@ static void test_notification_does_not_wait(struct driver *driver)
     assert_int_equal(counters->blocking, 4);
     assert_int_equal(counters->rung, 100);
     driver_check_serves(driver);
+}
+
+static void publish_read(struct driver *driver)
+{
+    struct buffer buffers[3];
+
+    blk_buffers(driver, buffers, 0, VIRTIO_BLK_T_IN, 0, 4096);
+    ring_publish(driver, ring_add_indirect(driver, buffers, 3));
+    driver_notify(driver);
+}
+
+/*
+ * 32 reads are always under way, and the disk ends one after the other: the driver hardly ever has to notify. When none
+ * ends for a while it is asked to do so again, and what it has published meanwhile is not overlooked.
+ */
+static void test_disk_bound_rings_seldom(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+    struct local_counters *const counters = local_guest_counters(machine->guest);
+    static const char block[4096];
+    unsigned int calls;
+    int disk[2];
+
+    assert_int_equal(pipe(disk), 0);
+    driver->queue_size = BLK_QUEUE_SIZE;
+    driver_start(driver, DRIVER_FEATURES);
+    faults_hang(disk[0]);
+    for (unsigned int i = 0; i < 32; i++) {
+        publish_read(driver);
+    }
+    machine_settle(machine);
+    counters->rung = 0;
+    for (unsigned int i = 0; i < 160; i++) {
+        assert_int_equal(write(disk[1], block, sizeof(block)), sizeof(block));
+        assert_int_equal(driver_wait(driver).len, sizeof(block) + 1);
+        publish_read(driver);
+    }
+    assert_true(counters->rung < 160 / 8);
+
+    machine_settle(machine);
+    counters->rung = 0;
+    calls = faults_calls();
+    publish_read(driver);
+    assert_int_equal(counters->rung, 0);
+    model_turn(machine->model, true);
+    assert_int_equal(faults_calls(), calls + 2); /* and the one published before */
+    model_turn(machine->model, true);
+    publish_read(driver);
+    assert_int_equal(counters->rung, 1);
+    machine_settle(machine);
+    assert_int_equal(faults_calls(), calls + 3);
+    assert_int_equal(close(disk[1]), 0);
+    for (unsigned int i = 0; i < 34; i++) {
+        (void)driver_wait(driver);
+    }
+    assert_int_equal(close(disk[0]), 0);
 }
 
 static void test_without_doorbells(struct machine *machine)
@@ -150,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         driver_test(test_notification_does_not_wait),
+        driver_test(test_disk_bound_rings_seldom),
         machine_test(test_without_doorbells),
         probe_test(test_bound_while_the_queue_is_enabled, .disks = 2),
         driver_test(test_goes_with_its_bar),

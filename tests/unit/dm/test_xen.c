@@ -74,7 +74,7 @@ static struct {
     unsigned int naps;
     uint64_t claimed;
     unsigned int notified;
-    int evtchn[2];             /* /dev/xen/evtchn, and what is behind it: gives ports, takes back those to be unmasked */
+    int evtchn[2];             /* /dev/xen/evtchn, and what is behind it: it gives ports and unmasks them */
     unsigned int system_calls; /* of ours, that is, not of Xen's libraries */
     _Alignas(PAGE) unsigned char page[PAGE];
 } xen;
@@ -652,7 +652,7 @@ static void test_events_come_in_batches(void **state)
     detach(platform);
 }
 
-/* The platform's share of one request: the doorbell comes, the interrupt goes. loop.c's is the read, see test_loop.c. */
+/* The platform's share of one request: the doorbell comes, the interrupt goes. The read is loop.c's: test_loop.c. */
 static void test_system_calls_of_a_request(void **state)
 {
     struct platform *platform = attach(&whole);
