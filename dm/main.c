@@ -16,7 +16,8 @@
 
 #include "model.h"
 
-#define NAME "sidebridge-dm"
+#define NAME            "sidebridge-dm"
+#define MAP_LIMIT_LEAST 8u /* MiB */
 
 #define POLL_US_MAX   1000u
 #define ALIVE_SECONDS 2 /* how often to look whether the guest is still there */
@@ -36,6 +37,7 @@ enum option_letter {
     OPTION_NO_READY = 'r',
     OPTION_POLL_US = 'p',
     OPTION_STATE = 'S',
+    OPTION_MAP_LIMIT = 'M',
     OPTION_VERBOSE = 'v',
     OPTION_HELP = 'h',
     OPTION_VERSION = 'V',
@@ -56,6 +58,7 @@ static const struct option long_options[] = {
     { "no-ready", no_argument, NULL, OPTION_NO_READY },
     { "poll-us", required_argument, NULL, OPTION_POLL_US },
     { "state", required_argument, NULL, OPTION_STATE },
+    { "map-limit", required_argument, NULL, OPTION_MAP_LIMIT },
     { "verbose", no_argument, NULL, OPTION_VERBOSE },
     { "help", no_argument, NULL, OPTION_HELP },
     { "version", no_argument, NULL, OPTION_VERSION },
@@ -78,6 +81,8 @@ static void print_help(FILE *to)
                 "  --no-ready     with --share: another device model, started later, declares the bus ready\n"
                 "  --poll-us N    look for requests so long before going to sleep, where that pays (default: 0)\n"
                 "  --state FILE   keep there what is needed to go on, when started again after SIGKILL\n"
+                "  --map-limit MIB  map at most so much of the guest's memory at a time, 8 or more (default: a quarter\n"
+                "                 of the memory that is free here, 32 at least)\n"
                 "  --verbose      say more, and print counters at the end\n"
                 "  --help         this text\n"
                 "  --version      the version\n",
@@ -166,6 +171,8 @@ static int parse_blk(struct command_line *line, char *argument)
 /* EXIT_OK, EXIT_USAGE, or -1: help or version was printed. */
 static int parse_option(struct command_line *line, int option, char *argument)
 {
+    unsigned int number;
+
     switch (option) {
     case OPTION_DOMAIN:
         line->has_domain = parse_number(argument, 0x7fff, &line->model.domain);
@@ -191,6 +198,12 @@ static int parse_option(struct command_line *line, int option, char *argument)
                    : usage_error("--poll-us wants microseconds, 1000 at most", argument);
     case OPTION_STATE:
         line->model.state = argument;
+        return EXIT_OK;
+    case OPTION_MAP_LIMIT:
+        if (!parse_number(argument, UINT32_MAX, &number) || number < MAP_LIMIT_LEAST) {
+            return usage_error("--map-limit wants a number of MiB, 8 or more", argument);
+        }
+        line->model.map_limit = (uint64_t)number << 20;
         return EXIT_OK;
     case OPTION_VERBOSE:
         line->verbose = true;

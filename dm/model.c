@@ -42,6 +42,7 @@ struct model {
     unsigned int stops_wanted; /* counted by a signal handler: atomic */
     unsigned int stops;        /* of these, seen */
     bool look_wanted;          /* at the disks, likewise */
+    struct loop_task again; /* nothing but one more turn, without sleeping */
     enum model_state state;
     int failure;
     bool guest_gone;
@@ -72,10 +73,28 @@ static uint64_t guest_access(void *opaque, uint64_t address, unsigned int size, 
     return result;
 }
 
-static void serve(struct model *model, bool wait)
+static void for_each_device(struct model *model, void (*function)(struct virtio_device *device))
+{
+    for (unsigned int i = 0; i < model->disk_count; i++) {
+        function(blk_device(model->disk[i].blk));
+    }
+}
+
+/* When the guest has changed its memory, nothing is begun any more from this moment: renew_memory(). */
+static int serve_accesses(struct model *model, bool wait)
 {
     const int error = model->plain ? platform_serve(model->platform, wait, virtio_mmio_bus_access, &model->mmio)
                                    : platform_serve(model->platform, wait, guest_access, model);
+
+    if (platform_memory_changed(model->platform)) {
+        for_each_device(model, virtio_device_pause);
+    }
+    return error;
+}
+
+static void serve(struct model *model, bool wait)
+{
+    const int error = serve_accesses(model, wait);
 
     if (error) {
         fail(model, error);
@@ -211,7 +230,7 @@ static int attach(struct model *model, const struct model_options *options, char
 {
     struct platform_options platform = {
         .domain = options->domain, .bridge = options->bridge,
-        .shared = options->shared, .function = device_number(options, 0) << 3,
+        .shared = options->shared, .function = device_number(options, 0) << 3, .map_limit = options->map_limit,
     };
     char refusal[STATE_ERROR_MAX];
     const char *reason;
@@ -236,6 +255,11 @@ static int attach(struct model *model, const struct model_options *options, char
     return 0;
 }
 
+static void nothing(void *opaque)
+{
+    (void)opaque;
+}
+
 static int build(struct model *model, const struct model_options *options, char *error)
 {
     int result = attach(model, options, error);
@@ -250,6 +274,7 @@ static int build(struct model *model, const struct model_options *options, char 
         return result;
     }
     loop_set_polling(model->loop, options->poll_us);
+    model->again.run = nothing;
     model->plain = platform_bridge(model->platform)->ecam.size == 0;
     if (model->plain && (options->shared || options->state)) {
         (void)snprintf(error, MODEL_ERROR_MAX, "domain %u, bridge %u: plain ranges %s", options->domain,
@@ -315,7 +340,7 @@ static void look_at_disk(struct model *model, unsigned int i)
  */
 static int resume(struct model *model, char *error)
 {
-    const int result = platform_serve(model->platform, false, guest_access, model);
+    const int result = serve_accesses(model, false);
 
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "cannot go on: %s", strerror(-result));
@@ -471,6 +496,33 @@ static void look_for_signals(struct model *model)
     }
 }
 
+/*
+ * The guest has exchanged pages of its memory. Requests in flight belong to the old ones: they end first, and those that
+ * come meanwhile wait, since the devices are paused. Then everything that is mapped is dropped, a part each turn, since accesses of the guest's other
+ * processors are to be answered meanwhile.
+ */
+static void renew_memory(struct model *model)
+{
+    int error;
+
+    if (!platform_drop_memory(model->platform)) {
+        loop_defer(model->loop, &model->again);
+        return;
+    }
+    if (in_flight(model) > 0) {
+        return;
+    }
+    for_each_device(model, virtio_device_unmap);
+    while (!platform_drop_memory(model->platform)) {
+    }
+    for_each_device(model, virtio_device_map);
+    error = platform_memory_renewed(model->platform);
+    if (error) {
+        fail(model, error);
+    }
+    for_each_device(model, virtio_device_continue);
+}
+
 void model_turn(struct model *model, bool wait)
 {
     int error;
@@ -478,12 +530,20 @@ void model_turn(struct model *model, bool wait)
     if (model->state == MODEL_ENDED) {
         return;
     }
+    if (platform_turn(model->platform)) {
+        for_each_device(model, virtio_device_kick_all);
+    }
     error = loop_run_once(model->loop, wait);
     look_for_signals(model);
     if (error) {
         fail(model, error);
         model->state = MODEL_ENDED;
-    } else if (model->state == MODEL_STOPPING && in_flight(model) == 0) {
+        return;
+    }
+    if (platform_memory_changed(model->platform)) {
+        renew_memory(model);
+    }
+    if (model->state == MODEL_STOPPING && in_flight(model) == 0) {
         model->state = MODEL_ENDED;
     }
 }
@@ -515,6 +575,11 @@ bool model_guest_gone(const struct model *model)
     return model->guest_gone;
 }
 
+struct platform_counters model_counters(const struct model *model)
+{
+    return platform_counters(model->platform);
+}
+
 void model_report(const struct model *model, FILE *to)
 {
     const struct pci_bus_counters *bus = &model->bus.counters;
@@ -527,6 +592,9 @@ void model_report(const struct model *model, FILE *to)
     (void)fprintf(to, "doorbells rung: %llu\n", (unsigned long long)platform.doorbells);
     (void)fprintf(to, "polled: %llu, found without an event: %llu\n", (unsigned long long)loop.polls,
                   (unsigned long long)loop.found);
+    (void)fprintf(to, "guest memory mapped at most: %llu KiB, pieces dropped: %llu, exchanged by the guest: %llu times\n",
+                  (unsigned long long)platform.mapped / 1024, (unsigned long long)platform.dropped,
+                  (unsigned long long)platform.invalidations);
     (void)fprintf(to, "accesses that nothing answers: %llu\n",
                   (unsigned long long)(bus->unanswered + mmio->unanswered));
     (void)fprintf(to, "claims refused: %llu\n",

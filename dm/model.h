@@ -32,6 +32,7 @@ struct model_options {
     bool shared;   /* other device models have functions of the bus, too */
     unsigned int poll_us; /* loop_set_polling() */
     bool no_ready; /* another device model declares the bus ready */
+    uint64_t map_limit; /* as in platform_options */
     const char *state; /* file to keep the state in (state.h); NULL: none */
     unsigned int disk_count; /* in plain ranges disk i has place i (virtio/mmio.h) */
     struct blk_options disk[MODEL_DISKS_MAX];
@@ -81,6 +82,9 @@ bool model_resumed(const struct model *model);
 
 /* Whether the guest's end was the reason to stop. */
 bool model_guest_gone(const struct model *model);
+
+/* What the platform has counted. */
+struct platform_counters model_counters(const struct model *model);
 
 /* Writes the counters, one a line. */
 void model_report(const struct model *model, FILE *to);

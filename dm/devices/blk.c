@@ -481,7 +481,7 @@ static bool find_status(struct request *request)
 {
     struct virtqueue_chain *chain = request->chain;
 
-    request->status = virtqueue_last_byte(&request->blk->device.queue[0], chain);
+    request->status = virtqueue_last_byte(chain);
     if (!request->status) {
         return false;
     }

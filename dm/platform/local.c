@@ -20,14 +20,18 @@
 #include "claims.h"
 #include "dm_op.h"
 #include "grants.h"
+#include "memory.h"
 #include "platform.h"
 
 #define INTERRUPTS   (BRIDGE_INTERRUPT_LAST + 1u)
 #define FUNCTIONS    256u /* of bus 0 */
 #define WAIT_SECONDS 10
+#define NO_PAGE      UINT32_MAX
 
 struct platform {
     struct local_guest *guest;
+    struct memory *memory; /* NULL with grants */
+    struct platform_invalidation invalidation;
 };
 
 struct grant {
@@ -47,7 +51,9 @@ struct mapping {
 struct local_guest {
     struct local_config config;
     unsigned char *memory[LOCAL_BANKS_MAX];
-    int file[LOCAL_BANKS_MAX]; /* what the memory is made of */
+    int file[LOCAL_BANKS_MAX];      /* what the memory is made of: more and more pages */
+    uint32_t pages[LOCAL_BANKS_MAX];  /* of the file */
+    uint32_t *frame[LOCAL_BANKS_MAX]; /* which of them is in each place of the bank, or NO_PAGE */
     struct grant grant[LOCAL_GRANTS];
     struct mapping *mappings;
     uint64_t granted; /* pages in them */
@@ -93,10 +99,15 @@ static struct local_guest *guest_of_domain(unsigned int domain)
     return guest;
 }
 
+const struct ioreq local_invalidation = {
+    .data = UINT64_MAX, .size = 4, .dir = IOREQ_WRITE, .type = IOREQ_TYPE_INVALIDATE, .state = STATE_IOREQ_READY,
+};
+
 static int map_banks(struct local_guest *guest)
 {
     for (unsigned int i = 0; i < guest->config.banks; i++) {
         const size_t size = (size_t)guest->config.bank[i].size;
+        const uint32_t pages = (uint32_t)(size / MEMORY_PAGE);
         const int file = memfd_create("guest", MFD_CLOEXEC);
         void *memory = MAP_FAILED;
 
@@ -111,6 +122,16 @@ static int map_banks(struct local_guest *guest)
             return -ENOMEM;
         }
         guest->memory[i] = memory;
+        guest->frame[i] = mmap(NULL, pages * sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                               -1, 0);
+        if (guest->frame[i] == MAP_FAILED) {
+            guest->frame[i] = NULL;
+            return -ENOMEM;
+        }
+        for (uint32_t page = 0; page < pages; page++) {
+            guest->frame[i][page] = page;
+        }
+        guest->pages[i] = pages;
     }
     return 0;
 }
@@ -160,6 +181,9 @@ void local_guest_destroy(struct local_guest *guest)
     for (unsigned int i = 0; i < guest->config.banks; i++) {
         if (guest->memory[i]) {
             (void)munmap(guest->memory[i], (size_t)guest->config.bank[i].size);
+        }
+        if (guest->frame[i]) {
+            (void)munmap(guest->frame[i], guest->config.bank[i].size / MEMORY_PAGE * sizeof(uint32_t));
         }
         if (guest->file[i] >= 0) {
             (void)close(guest->file[i]);
@@ -312,6 +336,67 @@ void *local_guest_memory(struct local_guest *guest, uint64_t address, uint64_t l
     return NULL;
 }
 
+/* The bank that has an address; there is one. */
+static unsigned int bank_of(const struct local_guest *guest, uint64_t address)
+{
+    unsigned int i = 0;
+
+    while (address - guest->config.bank[i].base >= guest->config.bank[i].size) {
+        i++;
+    }
+    return i;
+}
+
+/* Maps pages of the guest in this place, as they are now: how many it could at once, 0 if there is none. */
+static unsigned int map_some(const struct local_guest *guest, void *place, uint64_t address, unsigned int pages,
+                             int protection)
+{
+    const unsigned int i = bank_of(guest, address);
+    const uint32_t *frame = &guest->frame[i][(address - guest->config.bank[i].base) / MEMORY_PAGE];
+    unsigned int run = 1;
+
+    if (*frame == NO_PAGE) {
+        return 0;
+    }
+    while (run < pages && frame[run] == *frame + run) {
+        run++;
+    }
+    if (mmap(place, (size_t)run * MEMORY_PAGE, protection, MAP_SHARED | MAP_FIXED, guest->file[i],
+             (off_t)*frame * MEMORY_PAGE) != place) {
+        abort();
+    }
+    return run;
+}
+
+void local_guest_exchange(struct local_guest *guest, uint64_t address, uint64_t length)
+{
+    const unsigned int i = bank_of(guest, address);
+
+    for (uint64_t done = 0; done < length; done += MEMORY_PAGE) {
+        const uint64_t offset = address + done - guest->config.bank[i].base;
+
+        guest->frame[i][offset / MEMORY_PAGE] = guest->pages[i]++;
+        if (ftruncate(guest->file[i], (off_t)guest->pages[i] * MEMORY_PAGE)) {
+            abort();
+        }
+        (void)map_some(guest, guest->memory[i] + offset, address + done, 1, PROT_READ | PROT_WRITE);
+    }
+}
+
+void local_guest_give_back(struct local_guest *guest, uint64_t address, uint64_t length)
+{
+    const unsigned int i = bank_of(guest, address);
+    const uint64_t offset = address - guest->config.bank[i].base;
+    void *const place = guest->memory[i] + offset;
+
+    for (uint64_t done = 0; done < length; done += MEMORY_PAGE) {
+        guest->frame[i][(offset + done) / MEMORY_PAGE] = NO_PAGE;
+    }
+    if (mmap(place, (size_t)length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != place) {
+        abort();
+    }
+}
+
 void local_guest_grant(struct local_guest *guest, uint32_t reference, uint64_t address, bool writable)
 {
     if (guest->grant[reference].mapped > 0 || !local_guest_memory(guest, address, PLATFORM_GRANT_PAGE)) {
@@ -425,6 +510,37 @@ unsigned int local_guest_doorbells(const struct local_guest *guest)
     return guest->doorbells;
 }
 
+/* A memory_map_fn. */
+static int map_pages(void *opaque, void *where, uint64_t frame, unsigned int pages)
+{
+    struct local_guest *guest = opaque;
+    unsigned int done = 0;
+
+    guest->counters.memory_maps++;
+    while (done < pages) {
+        const unsigned int run = map_some(guest, (char *)where + (size_t)done * MEMORY_PAGE,
+                                          (frame + done) * MEMORY_PAGE, pages - done, PROT_READ | PROT_WRITE);
+
+        if (run == 0) {
+            return -ENOENT;
+        }
+        done += run;
+    }
+    return 0;
+}
+
+static int open_memory(struct platform *platform, uint64_t limit)
+{
+    const struct local_config *config = &platform->guest->config;
+    struct bridge_window bank[LOCAL_BANKS_MAX];
+
+    for (unsigned int i = 0; i < config->banks; i++) {
+        bank[i] = (struct bridge_window){ .base = config->bank[i].base, .size = config->bank[i].size };
+    }
+    return memory_create(&platform->memory, bank, config->banks, limit ? limit : UINT64_MAX, map_pages,
+                         platform->guest);
+}
+
 int platform_create(struct platform **platform, const struct platform_options *options, const char **error)
 {
     struct local_guest *guest = guest_of_domain(options->domain);
@@ -442,15 +558,29 @@ int platform_create(struct platform **platform, const struct platform_options *o
         *error = "another device model serves this bridge";
         return -EBUSY;
     }
+    guest->platform = (struct platform){ .guest = guest };
+    if (!(guest->config.bridge.flags & BRIDGE_FLAG_GRANTS) && open_memory(&guest->platform, options->map_limit)) {
+        *error = "no memory to map the guest's in";
+        return -ENOMEM;
+    }
     guest->attached = true;
     guest->resumed = options->mark != 0 && options->mark == guest->mark;
     if (!guest->resumed) {
         forget_server(guest);
         guest->generation++;
     }
-    guest->platform.guest = guest;
     *platform = &guest->platform;
     return 0;
+}
+
+static void end_invalidations(struct platform *platform)
+{
+    struct local_guest *guest = platform->guest;
+    unsigned int vcpu;
+
+    while ((vcpu = platform_invalidation_next(&platform->invalidation, LOCAL_VCPUS)) < LOCAL_VCPUS) {
+        guest->counters.answers += platform_request_answer(&guest->slot[vcpu]);
+    }
 }
 
 static uint64_t background(void *opaque, uint64_t address, unsigned int size, bool write, uint64_t data)
@@ -468,6 +598,8 @@ void platform_destroy(struct platform *platform)
         (void)platform_ready(platform, false);
         (void)platform_serve(platform, false, background, NULL);
     }
+    platform_memory_renewed(platform);
+    memory_destroy(platform->memory);
     forget_server(platform->guest);
     platform->guest->attached = false;
 }
@@ -493,6 +625,24 @@ int platform_descriptor(const struct platform *platform)
     return platform->guest->event;
 }
 
+static void serve_vcpu(struct platform *platform, unsigned int vcpu, platform_access_fn *access, void *opaque)
+{
+    struct local_guest *guest = platform->guest;
+    const struct platform_config_space space = { .ecam = guest->config.bridge.ecam };
+    enum platform_request_result result;
+
+    if (platform->invalidation.waits[vcpu]) {
+        return;
+    }
+    result = platform_request_serve(&guest->slot[vcpu], &space, access, opaque, &guest->counters.requests);
+    if (result == PLATFORM_REQUEST_TAKEN && platform->memory) {
+        platform_invalidation_take(&platform->invalidation, vcpu);
+    } else if (result == PLATFORM_REQUEST_ANSWERED ||
+               (result == PLATFORM_REQUEST_TAKEN && platform_request_answer(&guest->slot[vcpu]))) {
+        guest->counters.answers++;
+    }
+}
+
 void platform_wake(struct platform *platform)
 {
     local_guest_event(platform->guest);
@@ -501,7 +651,6 @@ void platform_wake(struct platform *platform)
 int platform_serve(struct platform *platform, bool wait, platform_access_fn *access, void *opaque)
 {
     struct local_guest *guest = platform->guest;
-    const struct platform_config_space space = { .ecam = guest->config.bridge.ecam };
     struct pollfd readable = { .fd = guest->event, .events = POLLIN };
     uint64_t events;
 
@@ -518,9 +667,10 @@ int platform_serve(struct platform *platform, bool wait, platform_access_fn *acc
         return -errno;
     }
     for (unsigned int i = 0; i < LOCAL_VCPUS; i++) {
-        if (platform_request_serve(&guest->slot[i], &space, access, opaque, &guest->counters.requests)) {
-            guest->counters.answers++;
-        }
+        serve_vcpu(platform, i, access, opaque);
+    }
+    if (platform_invalidation_overdue(&platform->invalidation)) {
+        end_invalidations(platform);
     }
     for (unsigned int i = 0; i < guest->doorbells; i++) {
         if (guest->doorbell[i].pending) {
@@ -610,6 +760,10 @@ struct platform_counters platform_counters(const struct platform *platform)
     struct platform_counters counters = { .doorbells = platform->guest->counters.reported };
 
     platform_request_count(&platform->guest->counters.requests, &counters);
+    if (platform->memory) {
+        counters.mapped = memory_counters(platform->memory)->most * MEMORY_PAGE;
+        counters.dropped = memory_counters(platform->memory)->dropped;
+    }
     return counters;
 }
 
@@ -631,20 +785,6 @@ static bool may_map(const struct local_guest *guest, const struct platform_grant
         }
     }
     return true;
-}
-
-/* Maps a page of the guest a second time, in this place. */
-static void map_page(const struct local_guest *guest, void *place, uint64_t address, int protection)
-{
-    unsigned int i = 0;
-
-    while (address - guest->config.bank[i].base >= guest->config.bank[i].size) {
-        i++;
-    }
-    if (mmap(place, PLATFORM_GRANT_PAGE, protection, MAP_SHARED | MAP_FIXED, guest->file[i],
-             (off_t)(address - guest->config.bank[i].base)) != place) {
-        abort();
-    }
 }
 
 static void *map_grants(struct local_guest *guest, uint64_t address, uint64_t length, bool write)
@@ -669,8 +809,10 @@ static void *map_grants(struct local_guest *guest, uint64_t address, uint64_t le
     for (uint32_t i = 0; i < grants.count; i++) {
         struct grant *grant = &guest->grant[grants.first + i];
 
-        map_page(guest, (char *)mapping->pages + (size_t)i * PLATFORM_GRANT_PAGE, grant->address,
-                 write ? PROT_READ | PROT_WRITE : PROT_READ);
+        if (map_some(guest, (char *)mapping->pages + (size_t)i * PLATFORM_GRANT_PAGE, grant->address, 1,
+                     write ? PROT_READ | PROT_WRITE : PROT_READ) == 0) {
+            abort();
+        }
         grant->mapped++;
     }
     guest->mappings = mapping;
@@ -682,32 +824,31 @@ static void *map_grants(struct local_guest *guest, uint64_t address, uint64_t le
     return (char *)mapping->pages + grants.offset;
 }
 
-void *platform_map(struct platform *platform, uint64_t address, uint64_t length, bool write)
+static int map(struct platform *platform, uint64_t address, uint64_t length, bool write, enum memory_use use,
+               void **memory)
 {
     struct local_guest *guest = platform->guest;
-    void *memory = NULL;
+    int result = -EFAULT;
 
-    if (!guest->refuse_memory) {
-        memory = platform_uses_grants(platform) ? map_grants(guest, address, length, write)
-                                                : local_guest_memory(guest, address, length);
+    if (!guest->refuse_memory && platform->memory) {
+        result = memory_map(platform->memory, address, length, use, memory);
+    } else if (!guest->refuse_memory) {
+        *memory = map_grants(guest, address, length, write);
+        result = *memory ? 0 : -EFAULT;
     }
     if (guest->looked_up) {
         guest->looked_up(guest->looked_up_opaque);
     }
-    return memory;
+    return result;
 }
 
-void platform_unmap(struct platform *platform, void *memory, uint64_t length)
+static void unmap_grants(struct local_guest *guest, void *memory, uint64_t length)
 {
-    struct local_guest *guest = platform->guest;
     struct mapping **link = &guest->mappings;
     struct mapping *mapping;
     uint32_t pages;
     void *first;
 
-    if (!platform_uses_grants(platform)) {
-        return;
-    }
     if (guest->looked_up) {
         guest->looked_up(guest->looked_up_opaque);
     }
@@ -727,6 +868,64 @@ void platform_unmap(struct platform *platform, void *memory, uint64_t length)
     (void)munmap(first, (size_t)pages * PLATFORM_GRANT_PAGE);
     *link = mapping->next;
     free(mapping);
+}
+
+static void unmap(struct platform *platform, void *memory, uint64_t length, enum memory_use use)
+{
+    if (platform->memory) {
+        memory_unmap(platform->memory, memory, length, use);
+    } else {
+        unmap_grants(platform->guest, memory, length);
+    }
+}
+
+void *platform_map(struct platform *platform, uint64_t address, uint64_t length, bool write)
+{
+    void *memory;
+
+    return map(platform, address, length, write, MEMORY_RING, &memory) ? NULL : memory;
+}
+
+void platform_unmap(struct platform *platform, void *memory, uint64_t length)
+{
+    unmap(platform, memory, length, MEMORY_RING);
+}
+
+int platform_map_buffer(struct platform *platform, uint64_t address, uint64_t length, bool write, void **memory)
+{
+    return map(platform, address, length, write, MEMORY_BUFFER, memory);
+}
+
+void platform_unmap_buffer(struct platform *platform, void *memory, uint64_t length)
+{
+    unmap(platform, memory, length, MEMORY_BUFFER);
+}
+
+unsigned int platform_buffers(const struct platform *platform)
+{
+    return platform->memory ? memory_buffers(platform->memory) : 0;
+}
+
+bool platform_turn(struct platform *platform)
+{
+    return platform->memory && memory_turn(platform->memory);
+}
+
+bool platform_memory_changed(const struct platform *platform)
+{
+    return platform->invalidation.changed;
+}
+
+bool platform_drop_memory(struct platform *platform)
+{
+    return memory_drop(platform->memory, MEMORY_DROP);
+}
+
+int platform_memory_renewed(struct platform *platform)
+{
+    platform->invalidation.changed = false;
+    end_invalidations(platform);
+    return 0;
 }
 
 int platform_interrupt(struct platform *platform, uint32_t interrupt, bool level)

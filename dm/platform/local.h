@@ -7,6 +7,9 @@
  * slot of an ioreq page, an event is raised, and the guest waits, that is, it calls `run` until the slot is answered;
  * everything else is background. What would be a trap, a hypercall or an interrupt is counted.
  *
+ * The device model maps the guest's memory (memory.h) as on Xen: a mapping goes on to show the page that it was made for,
+ * though the guest may have exchanged it for another one meanwhile.
+ *
  * On a bridge with BRIDGE_FLAG_GRANTS the device model can map what is in the guest's grant table, and nothing else.
  *
  * The interrupt controller is Xen's default vGIC: level true makes an interrupt pending, level false is only recorded.
@@ -55,6 +58,7 @@ struct local_counters {
     uint64_t reported;   /* doorbells that the device model was told of: no hypercall */
     uint64_t grant_maps;   /* pages that the device model has mapped, unmapped ones included */
     uint64_t grants_most;  /* pages that were mapped at once, at most */
+    uint64_t memory_maps;  /* mappings of guest memory, without grants */
     struct platform_request_counters requests; /* what the device model made of the slots */
 };
 
@@ -78,6 +82,15 @@ void local_guest_write(struct local_guest *guest, uint64_t address, unsigned int
 
 /* The guest's own view of its RAM; NULL outside of one bank. */
 void *local_guest_memory(struct local_guest *guest, uint64_t address, uint64_t length);
+
+/*
+ * The guest exchanges pages of its memory for new ones, which read as zeroes, or gives them back: then it must not touch
+ * them, and nobody can map them, until they are exchanged for new ones. Whole pages of one bank; not with grants.
+ * The request that tells the device model, as Xen makes it, goes into a vCPU's slot by post or inject.
+ */
+void local_guest_exchange(struct local_guest *guest, uint64_t address, uint64_t length);
+void local_guest_give_back(struct local_guest *guest, uint64_t address, uint64_t length);
+extern const struct ioreq local_invalidation;
 
 /*
  * Grants a page, for writing too if `writable`, to the device model's domain; end takes the grant back, which a guest

@@ -7,7 +7,7 @@
  * know nothing of either.
  *
  * One thread. No call blocks on the guest, but for platform_serve() when asked to. Functions that return int return 0 or
- * a negative errno value. Addresses are guest physical addresses, but for platform_map() on a bridge with grants.
+ * a negative errno value. Addresses are guest physical addresses, but for mapping on a bridge with grants.
  */
 #ifndef PLATFORM_PLATFORM_H
 #define PLATFORM_PLATFORM_H
@@ -23,6 +23,9 @@ struct platform_counters {
     uint64_t requests;  /* guest accesses, for each of which a vCPU waited */
     uint64_t malformed; /* of these */
     uint64_t doorbells; /* reports of doorbells */
+    uint64_t invalidations; /* times that the guest has exchanged memory or given it back */
+    uint64_t mapped;        /* bytes of guest memory that were mapped at once, at most */
+    uint64_t dropped;       /* pieces of it that were mapped and are no more */
 };
 
 /*
@@ -40,6 +43,7 @@ struct platform_options {
     bool shared;           /* not all of the bus, but single functions: others may serve it too */
     unsigned int function; /* with shared, one of these functions: what a killed predecessor left is known by it */
     uint64_t mark;         /* of a predecessor in whose place to go on (platform_set_mark()); 0: none */
+    uint64_t map_limit;    /* bytes of guest memory mapped at once, at most; 0: as this domain's free memory allows */
 };
 
 /*
@@ -117,19 +121,49 @@ int platform_ready(struct platform *platform, bool ready);
 
 /*
  * Maps guest memory [address, address + length), length > 0: contiguous in this process and shared with running vCPUs.
- * Everything read through it may change at any time: copy once, then validate the copy. It is valid until
- * platform_unmap(), to be called once with the same memory and length. NULL: it cannot be mapped, now or ever.
+ * Everything read through it may change at any time: copy once, then validate the copy. It is valid until it is
+ * unmapped, to be called once with the same memory and length.
  *
- * Without BRIDGE_FLAG_GRANTS `address` is a guest physical address; all of it must be RAM of one bank. Memory stays
- * mapped, so that mapping it again costs nothing, and unmapping neither.
+ * Without BRIDGE_FLAG_GRANTS `address` is a guest physical address; all of it must be RAM of one bank. What was mapped
+ * is kept as long as it fits (platform_options.map_limit), so that mapping it again costs next to nothing.
  *
  * With it `address` is made of grant references (grants.h); the guest must have granted each page to this domain, for
  * writing too if `write`. Nothing else of the guest can be reached. Without `write` the memory must not be written:
  * that is a fault. Mapping and unmapping are system calls. The guest cannot take back a page while it is mapped, so
  * that a mapping must end before the guest is told that its request has.
+ *
+ * platform_map() is for rings, in use for as long as their queue: it is mapped at once. NULL: it cannot be.
  */
 void *platform_map(struct platform *platform, uint64_t address, uint64_t length, bool write);
 void platform_unmap(struct platform *platform, void *memory, uint64_t length);
+
+/*
+ * The same for a buffer of one request, of which there are many: as one turn's share and the limit allow.
+ * -EFAULT   it cannot be mapped: not RAM, not granted
+ * -ENOMEM   this domain has no memory for it
+ * -EAGAIN   not in this turn of the event loop, but perhaps in the next
+ * -ENOBUFS  not until another buffer is unmapped; platform_turn() says so. If there are none it cannot be mapped
+ */
+int platform_map_buffer(struct platform *platform, uint64_t address, uint64_t length, bool write, void **memory);
+void platform_unmap_buffer(struct platform *platform, void *memory, uint64_t length);
+unsigned int platform_buffers(const struct platform *platform); /* that are mapped */
+
+/* A turn of the event loop begins. Whether there may be room now for a buffer that was refused with -ENOBUFS. */
+bool platform_turn(struct platform *platform);
+
+/*
+ * Whether the guest has exchanged pages of its memory, or given them back: then what is mapped may be another's, or
+ * nobody's, and processors of the guest wait until it is dropped. Nothing more is to be mapped until
+ *   all buffers are unmapped, then
+ *   platform_drop_memory() has returned true: it drops what is not in use, a part each turn; then
+ *   all rings are unmapped, platform_drop_memory() has done so again, and they are mapped anew; then
+ *   platform_memory_renewed() lets the processors go on (it fails as platform_serve()).
+ * A processor that has waited for 5 seconds, because storage hangs, is let go on by platform_serve(); the rest is to be
+ * done all the same.
+ */
+bool platform_memory_changed(const struct platform *platform);
+bool platform_drop_memory(struct platform *platform);
+int platform_memory_renewed(struct platform *platform);
 
 #define PLATFORM_GRANT_BYTES 0x10000u /* with grants: a mapping is no longer than this, hence 17 pages at most */
 

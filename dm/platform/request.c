@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 #define SLOT_WORDS 4u
 _Static_assert(sizeof(struct ioreq) == SLOT_WORDS * sizeof(uint64_t), "struct ioreq is four words");
@@ -29,6 +30,9 @@ static void copy_slot(const struct ioreq *slot, struct ioreq *copy)
 /* A private copy of a slot. */
 static enum platform_request_fault judge(const struct ioreq *copy)
 {
+    if (copy->type == IOREQ_TYPE_INVALIDATE) {
+        return PLATFORM_REQUEST_INVALIDATE;
+    }
     if (copy->type != IOREQ_TYPE_COPY && copy->type != IOREQ_TYPE_PCI_CONFIG) {
         return PLATFORM_REQUEST_TYPE;
     }
@@ -78,8 +82,9 @@ static void set_state(struct ioreq *slot, unsigned int state)
     __atomic_store_n(byte, (uint8_t)((old & ~SLOT_STATE_MASK) | state), __ATOMIC_RELEASE);
 }
 
-bool platform_request_serve(struct ioreq *slot, const struct platform_config_space *space, platform_access_fn *access,
-                            void *opaque, struct platform_request_counters *counters)
+enum platform_request_result platform_request_serve(struct ioreq *slot, const struct platform_config_space *space,
+                                                    platform_access_fn *access, void *opaque,
+                                                    struct platform_request_counters *counters)
 {
     const unsigned int state = platform_request_state(slot);
     enum platform_request_fault fault;
@@ -88,7 +93,7 @@ bool platform_request_serve(struct ioreq *slot, const struct platform_config_spa
     uint64_t address;
 
     if (state != STATE_IOREQ_READY && state != STATE_IOREQ_INPROCESS) {
-        return false;
+        return PLATFORM_REQUEST_NONE;
     }
     copy_slot(slot, &copy);
     set_state(slot, STATE_IOREQ_INPROCESS);
@@ -98,6 +103,9 @@ bool platform_request_serve(struct ioreq *slot, const struct platform_config_spa
         fault = PLATFORM_REQUEST_ADDRESS;
     }
     counters->requests[fault]++;
+    if (fault == PLATFORM_REQUEST_INVALIDATE) {
+        return PLATFORM_REQUEST_TAKEN;
+    }
     if (fault == PLATFORM_REQUEST_GOOD) {
         data = access(opaque, address, copy.size, copy.dir == IOREQ_WRITE,
                       copy.data & platform_request_ones(copy.size));
@@ -106,13 +114,59 @@ bool platform_request_serve(struct ioreq *slot, const struct platform_config_spa
         *(volatile uint64_t *)&slot->data = data & platform_request_ones(copy.size);
     }
     set_state(slot, STATE_IORESP_READY);
+    return PLATFORM_REQUEST_ANSWERED;
+}
+
+bool platform_request_answer(struct ioreq *slot)
+{
+    if (platform_request_state(slot) != STATE_IOREQ_INPROCESS) {
+        return false;
+    }
+    set_state(slot, STATE_IORESP_READY);
     return true;
 }
 
 void platform_request_count(const struct platform_request_counters *from, struct platform_counters *to)
 {
     for (unsigned int i = 0; i < PLATFORM_REQUEST_FAULTS; i++) {
-        to->requests += from->requests[i];
-        to->malformed += i == PLATFORM_REQUEST_GOOD ? 0 : from->requests[i];
+        to->requests += i == PLATFORM_REQUEST_INVALIDATE ? 0 : from->requests[i];
+        to->malformed += i == PLATFORM_REQUEST_GOOD || i == PLATFORM_REQUEST_INVALIDATE ? 0 : from->requests[i];
     }
+    to->invalidations += from->requests[PLATFORM_REQUEST_INVALIDATE];
+}
+
+static uint64_t milliseconds(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* it does not fail for this clock */
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void platform_invalidation_take(struct platform_invalidation *invalidation, unsigned int vcpu)
+{
+    if (invalidation->waiting++ == 0) {
+        invalidation->since = milliseconds();
+    }
+    invalidation->waits[vcpu] = true;
+    invalidation->changed = true;
+}
+
+bool platform_invalidation_overdue(const struct platform_invalidation *invalidation)
+{
+    return invalidation->waiting > 0 && milliseconds() - invalidation->since >= PLATFORM_INVALIDATION_MS;
+}
+
+unsigned int platform_invalidation_next(struct platform_invalidation *invalidation, unsigned int vcpus)
+{
+    unsigned int vcpu = 0;
+
+    while (vcpu < vcpus && !invalidation->waits[vcpu]) {
+        vcpu++;
+    }
+    if (vcpu < vcpus) {
+        invalidation->waits[vcpu] = false;
+        invalidation->waiting--;
+    }
+    return vcpu;
 }

@@ -6,10 +6,8 @@
  * channel. A vCPU that touches a claimed range fills its slot, notifies and waits until the slot is answered. Only the
  * transitions READY -> INPROCESS -> RESP_READY are ours: Xen crashes the guest at any other.
  *
- * Guest memory is mapped on demand in pieces of 2 MiB and kept: mapping costs milliseconds, and on Linux before 6.12
- * a page of dom0's own memory per page. Each bank of RAM has its whole range of this process's address space reserved
- * beforehand, so that what is contiguous for the guest is contiguous here. With grants none of this happens: then there
- * are no banks, and whatever is mapped has been granted.
+ * Guest memory is mapped on demand and kept (memory.h). With grants none of this happens: then there is no struct
+ * memory, and whatever is mapped has been granted.
  *
  * Order matters in platform_create(): ports are known only once the server is enabled, and nothing may be claimed
  * before they are bound.
@@ -19,6 +17,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -41,24 +40,18 @@
 #include "claims.h"
 #include "dm_op.h"
 #include "grants.h"
+#include "memory.h"
 #include "platform.h"
 #include "request.h"
 
 #define PAGE_SIZE      4096u
-#define PIECE_SIZE     0x200000u
-#define PIECE_PAGES    (PIECE_SIZE / PAGE_SIZE)
-#define VCPUS_MAX      (PAGE_SIZE / (unsigned int)sizeof(struct ioreq))
-#define BANKS_MAX      64u
+#define VCPUS_MAX      PLATFORM_VCPUS_MAX
 #define EVENTS_MAX     64u /* taken by one platform_serve(), so that other work gets its turn */
 #define PLACE_MS       (BRIDGE_HOLD_MS + 5000u)
 #define PLACE_PAUSE_MS 200u
+#define LIMIT_SHARE    4u  /* of the free memory of this domain is this part for what is mapped of the guest */
+#define LIMIT_LEAST    0x2000000u
 
-struct bank {
-    uint64_t base;
-    uint64_t size;
-    unsigned char *memory; /* address space for the whole bank */
-    bool *mapped;          /* one a piece */
-};
 
 struct doorbell {
     uint64_t address;
@@ -95,7 +88,9 @@ struct platform {
     uint64_t rung;
 
     unsigned int banks;
-    struct bank bank[BANKS_MAX];
+    struct bridge_window bank[MEMORY_BANKS_MAX];
+    struct memory *memory; /* NULL with BRIDGE_FLAG_GRANTS */
+    struct platform_invalidation invalidation;
 };
 
 static int call_dm_op(struct platform *platform, struct privcmd_dm_op_buf *buffers, uint16_t count)
@@ -117,18 +112,17 @@ static int dm_op(struct platform *platform, struct bridge_dm_op *op, void *extra
 
 static int describe(struct platform *platform, uint32_t *state)
 {
-    struct bridge_window ram[BANKS_MAX];
     struct bridge_dm_op op = {
         .op = BRIDGE_DM_OP_DESCRIBE,
-        .u.describe = { .index = platform->space.segment, .ram_banks = BANKS_MAX },
+        .u.describe = { .index = platform->space.segment, .ram_banks = MEMORY_BANKS_MAX },
     };
     const struct bridge_dm_op_describe *answer = &op.u.describe;
-    int error = dm_op(platform, &op, ram, sizeof(ram));
+    int error = dm_op(platform, &op, platform->bank, sizeof(platform->bank));
 
     if (error) {
         return error;
     }
-    if (answer->ram_banks > BANKS_MAX) {
+    if (answer->ram_banks > MEMORY_BANKS_MAX) {
         return -E2BIG;
     }
     platform->bridge = (struct bridge){
@@ -140,29 +134,54 @@ static int describe(struct platform *platform, uint32_t *state)
         .flags = answer->flags,
     };
     platform->space.ecam = platform->bridge.ecam;
-    for (uint32_t i = 0; i < answer->ram_banks && !(answer->flags & BRIDGE_FLAG_GRANTS); i++) {
-        platform->bank[i] = (struct bank){ .base = ram[i].base, .size = ram[i].size };
-        platform->banks++;
-    }
+    platform->banks = answer->ram_banks;
     *state = answer->state;
     return 0;
 }
 
-static int reserve_memory(struct platform *platform)
+/* Maps pages of the guest. What the library makes of an error does not matter: the place is reserved anew. */
+static int map_pages(void *opaque, void *where, uint64_t first, unsigned int pages)
 {
-    for (unsigned int i = 0; i < platform->banks; i++) {
-        struct bank *bank = &platform->bank[i];
+    const struct platform *platform = opaque;
+    xen_pfn_t frame[MEMORY_PIECE_PAGES];
+    int errors[MEMORY_PIECE_PAGES];
+    int result = 0;
 
-        bank->mapped = calloc((size_t)((bank->size + PIECE_SIZE - 1) / PIECE_SIZE), sizeof(*bank->mapped));
-        bank->memory = mmap(NULL, (size_t)bank->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (bank->memory == MAP_FAILED) {
-            bank->memory = NULL;
-        }
-        if (!bank->mapped || !bank->memory) {
-            return -ENOMEM;
-        }
+    for (unsigned int i = 0; i < pages; i++) {
+        frame[i] = first + i;
     }
-    return 0;
+    if (xenforeignmemory_map2(platform->foreignmemory, platform->domain, where, PROT_READ | PROT_WRITE, MAP_FIXED,
+                              pages, frame, errors) != where) {
+        return errno == ENOENT || errno == EINVAL || errno == EFAULT ? -ENOENT : -errno;
+    }
+    for (unsigned int i = 0; i < pages && result != -ENOMEM; i++) {
+        result = errors[i] == -ENOMEM ? -ENOMEM : errors[i] ? -ENOENT : result;
+    }
+    return result;
+}
+
+/*
+ * On Linux before 6.12 each page of a guest that is mapped takes a page of this domain from it, so that what is free
+ * is the measure; there may be other device models. Where it is not known, as if there were enough.
+ */
+static uint64_t default_limit(void)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    unsigned long long available = UINT64_MAX / 1024;
+    char line[128];
+
+    while (file && fgets(line, sizeof(line), file) && sscanf(line, "MemAvailable: %llu kB", &available) != 1) {
+    }
+    if (file) {
+        (void)fclose(file);
+    }
+    return available * 1024 / LIMIT_SHARE > LIMIT_LEAST ? available * 1024 / LIMIT_SHARE : LIMIT_LEAST;
+}
+
+static int open_memory(struct platform *platform, uint64_t limit)
+{
+    return memory_create(&platform->memory, platform->bank, platform->banks, limit ? limit : default_limit(),
+                         map_pages, platform);
 }
 
 /* The library would print a line for each bad reference, that is, as many as the guest likes. */
@@ -376,7 +395,7 @@ static int attach(struct platform *platform, const struct platform_options *opti
         *error = "no /dev/xen/gntdev: the bridge has the flag GRANTS; load the module xen-gntdev";
         return -ENODEV;
     }
-    result = reserve_memory(platform);
+    result = platform_uses_grants(platform) ? 0 : open_memory(platform, options->map_limit);
     if (result) {
         *error = "no memory to map the guest's in";
         return result;
@@ -450,14 +469,45 @@ void platform_wake(struct platform *platform)
     (void)xenevtchn_notify(platform->evtchn, platform->wake[0]);
 }
 
-/* Answers the slot of one vCPU if it asks for something. */
+static int notify(struct platform *platform, unsigned int vcpu)
+{
+    return xenevtchn_notify(platform->evtchn, platform->port[vcpu]) ? -errno : 0;
+}
+
+/* Lets the processors go on that wait until the guest's memory has been dropped. */
+static int end_invalidations(struct platform *platform)
+{
+    unsigned int vcpu;
+    int error = 0;
+
+    while ((vcpu = platform_invalidation_next(&platform->invalidation, platform->vcpus)) < platform->vcpus) {
+        if (platform_request_answer(&platform->page->vcpu_ioreq[vcpu]) && !error) {
+            error = notify(platform, vcpu);
+        }
+    }
+    return error;
+}
+
+/* Answers the slot of one vCPU if it asks for something. With grants nothing is mapped for longer than granted. */
 static int serve_vcpu(struct platform *platform, unsigned int vcpu, platform_access_fn *access, void *opaque)
 {
-    if (!platform_request_serve(&platform->page->vcpu_ioreq[vcpu], &platform->space, access, opaque,
-                                &platform->counters)) {
+    struct ioreq *slot = &platform->page->vcpu_ioreq[vcpu];
+
+    if (platform->invalidation.waits[vcpu]) {
         return 0;
     }
-    return xenevtchn_notify(platform->evtchn, platform->port[vcpu]) ? -errno : 0;
+    switch (platform_request_serve(slot, &platform->space, access, opaque, &platform->counters)) {
+    case PLATFORM_REQUEST_ANSWERED:
+        return notify(platform, vcpu);
+    case PLATFORM_REQUEST_TAKEN:
+        if (platform->memory) {
+            platform_invalidation_take(&platform->invalidation, vcpu);
+            return 0;
+        }
+        return platform_request_answer(slot) ? notify(platform, vcpu) : 0;
+    default:
+        return 0;
+    }
 }
 
 /* A domain that ends takes its ioreq servers with it. */
@@ -527,6 +577,12 @@ int platform_serve(struct platform *platform, bool wait, platform_access_fn *acc
         wait = false;
     }
     platform->look_at_all = false;
+    if (platform_invalidation_overdue(&platform->invalidation)) {
+        error = end_invalidations(platform);
+        if (error) {
+            return error;
+        }
+    }
     count = take_events(platform, wait, port);
     for (int i = 0; i < count && !error; i++) {
         error = serve_port(platform, port[i], access, opaque);
@@ -653,37 +709,11 @@ struct platform_counters platform_counters(const struct platform *platform)
     struct platform_counters counters = { .doorbells = platform->rung };
 
     platform_request_count(&platform->counters, &counters);
+    if (platform->memory) {
+        counters.mapped = memory_counters(platform->memory)->most * PAGE_SIZE;
+        counters.dropped = memory_counters(platform->memory)->dropped;
+    }
     return counters;
-}
-
-static bool map_piece(struct platform *platform, struct bank *bank, uint64_t piece)
-{
-    const uint64_t offset = piece * PIECE_SIZE;
-    const uint64_t left = bank->size - offset;
-    const size_t size = left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
-    const size_t pages = size / PAGE_SIZE;
-    unsigned char *const where = bank->memory + offset;
-    xen_pfn_t frame[PIECE_PAGES];
-    int errors[PIECE_PAGES];
-    bool whole;
-
-    for (size_t i = 0; i < pages; i++) {
-        frame[i] = (bank->base + offset) / PAGE_SIZE + i;
-    }
-    whole = xenforeignmemory_map2(platform->foreignmemory, platform->domain, where, PROT_READ | PROT_WRITE, MAP_FIXED,
-                                  pages, frame, errors) == where;
-    for (size_t i = 0; whole && i < pages; i++) {
-        whole = errors[i] == 0;
-    }
-    if (!whole) {
-        /* The library may have unmapped the place: take it back before anything else does. */
-        if (mmap(where, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != where) {
-            abort();
-        }
-        return false;
-    }
-    bank->mapped[piece] = true;
-    return true;
 }
 
 static void *map_grants(struct platform *platform, uint64_t address, uint64_t length, bool write)
@@ -703,36 +733,75 @@ static void *map_grants(struct platform *platform, uint64_t address, uint64_t le
     return memory ? memory + grants.offset : NULL;
 }
 
+static void unmap_grants(struct platform *platform, void *memory, uint64_t length)
+{
+    void *first;
+    const uint32_t pages = platform_grants_pages(memory, length, &first);
+
+    (void)xengnttab_unmap(platform->gnttab, first, pages);
+}
+
 void *platform_map(struct platform *platform, uint64_t address, uint64_t length, bool write)
 {
-    if (platform->gnttab) {
+    void *memory;
+
+    if (!platform->memory) {
         return map_grants(platform, address, length, write);
     }
-    for (unsigned int i = 0; i < platform->banks; i++) {
-        struct bank *bank = &platform->bank[i];
-        const uint64_t offset = address - bank->base;
-
-        if (offset >= bank->size || length == 0 || length > bank->size - offset) {
-            continue;
-        }
-        for (uint64_t piece = offset / PIECE_SIZE; piece <= (offset + length - 1) / PIECE_SIZE; piece++) {
-            if (!bank->mapped[piece] && !map_piece(platform, bank, piece)) {
-                return NULL;
-            }
-        }
-        return bank->memory + offset;
-    }
-    return NULL;
+    return memory_map(platform->memory, address, length, MEMORY_RING, &memory) ? NULL : memory;
 }
 
 void platform_unmap(struct platform *platform, void *memory, uint64_t length)
 {
-    if (platform->gnttab) {
-        void *first;
-        const uint32_t pages = platform_grants_pages(memory, length, &first);
-
-        (void)xengnttab_unmap(platform->gnttab, first, pages);
+    if (!platform->memory) {
+        unmap_grants(platform, memory, length);
+    } else {
+        memory_unmap(platform->memory, memory, length, MEMORY_RING);
     }
+}
+
+int platform_map_buffer(struct platform *platform, uint64_t address, uint64_t length, bool write, void **memory)
+{
+    if (!platform->memory) {
+        *memory = map_grants(platform, address, length, write);
+        return *memory ? 0 : -EFAULT;
+    }
+    return memory_map(platform->memory, address, length, MEMORY_BUFFER, memory);
+}
+
+void platform_unmap_buffer(struct platform *platform, void *memory, uint64_t length)
+{
+    if (!platform->memory) {
+        unmap_grants(platform, memory, length);
+    } else {
+        memory_unmap(platform->memory, memory, length, MEMORY_BUFFER);
+    }
+}
+
+unsigned int platform_buffers(const struct platform *platform)
+{
+    return platform->memory ? memory_buffers(platform->memory) : 0;
+}
+
+bool platform_turn(struct platform *platform)
+{
+    return platform->memory && memory_turn(platform->memory);
+}
+
+bool platform_memory_changed(const struct platform *platform)
+{
+    return platform->invalidation.changed;
+}
+
+bool platform_drop_memory(struct platform *platform)
+{
+    return memory_drop(platform->memory, MEMORY_DROP);
+}
+
+int platform_memory_renewed(struct platform *platform)
+{
+    platform->invalidation.changed = false;
+    return end_invalidations(platform);
 }
 
 /* What waits is answered by Xen, with all ones; the event channels close with their descriptor. */
@@ -754,12 +823,7 @@ void platform_destroy(struct platform *platform)
         destroy_server(platform);
     }
     unmap_page(platform);
-    for (unsigned int i = 0; i < platform->banks; i++) {
-        if (platform->bank[i].memory) {
-            (void)munmap(platform->bank[i].memory, (size_t)platform->bank[i].size);
-        }
-        free(platform->bank[i].mapped);
-    }
+    memory_destroy(platform->memory);
     if (platform->gnttab) {
         (void)xengnttab_close(platform->gnttab);
     }

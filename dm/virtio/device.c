@@ -24,6 +24,7 @@ static bool broken(const struct virtio_device *device)
 static bool running(const struct virtio_device *device)
 {
     return (device->status & VIRTIO_CONFIG_S_DRIVER_OK) && !broken(device) && !device->resetting && !device->stopped &&
+           !device->paused &&
            device->transport->may_use_memory(device->transport_opaque);
 }
 
@@ -60,6 +61,11 @@ static void work_on(struct virtio_device *device, unsigned int index)
             return;
         case VIRTQUEUE_BROKEN:
             needs_reset(device);
+            return;
+        case VIRTQUEUE_LATER:
+            virtio_device_kick(device, index);
+            return;
+        case VIRTQUEUE_FULL:
             return;
         case VIRTQUEUE_EMPTY:
             if (queue->in_flight >= QUIET_IN_FLIGHT || loop_polling(device->loop)) {
@@ -240,6 +246,36 @@ bool virtio_device_has(const struct virtio_device *device, unsigned int feature)
 void virtio_device_stop(struct virtio_device *device)
 {
     device->stopped = true;
+}
+
+void virtio_device_pause(struct virtio_device *device)
+{
+    device->paused = true;
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        virtqueue_suspend(&device->queue[i]);
+    }
+}
+
+void virtio_device_unmap(struct virtio_device *device)
+{
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        virtqueue_unmap(&device->queue[i]);
+    }
+}
+
+void virtio_device_map(struct virtio_device *device)
+{
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        if (virtqueue_map(&device->queue[i])) {
+            needs_reset(device);
+        }
+    }
+}
+
+void virtio_device_continue(struct virtio_device *device)
+{
+    device->paused = false;
+    virtio_device_kick_all(device);
 }
 
 unsigned int virtio_device_in_flight(const struct virtio_device *device)

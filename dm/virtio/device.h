@@ -84,6 +84,7 @@ struct virtio_device {
     uint8_t config_generation;
     bool resetting;
     bool stopped;
+    bool paused;
     const void *config;         /* device configuration space, read only for the driver; the kind's */
     size_t config_size;
 
@@ -123,6 +124,15 @@ bool virtio_device_has(const struct virtio_device *device, unsigned int feature)
 /* For whoever ends the process: starts no more requests; those in flight end as usual. */
 void virtio_device_stop(struct virtio_device *device);
 unsigned int virtio_device_in_flight(const struct virtio_device *device);
+
+/*
+ * For when the guest has changed its memory (platform_memory_changed()): starts no more requests; when nothing is in
+ * flight, unmaps the rings; maps them, or says NEEDS_RESET; and goes on.
+ */
+void virtio_device_pause(struct virtio_device *device);
+void virtio_device_unmap(struct virtio_device *device);
+void virtio_device_map(struct virtio_device *device);
+void virtio_device_continue(struct virtio_device *device);
 
 /*
  * For a device that is to outlive its process: journals for its queues, VIRTIO_QUEUES_MAX of them, zero unless to be

@@ -17,25 +17,28 @@
 
 #include "copy.h"
 
+#define NO_HEAD UINT16_MAX
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endian");
 
 int virtqueue_init(struct virtqueue *queue, struct platform *platform, uint16_t size_max)
 {
-    const bool grants = platform_uses_grants(platform);
-
-    *queue = (struct virtqueue){ .platform = platform, .size_max = size_max };
+    *queue = (struct virtqueue){
+        .platform = platform, .size_max = size_max, .grants = platform_uses_grants(platform),
+    };
     queue->vectors = calloc((size_t)size_max * size_max, sizeof(*queue->vectors));
-    queue->mappings = grants ? calloc((size_t)size_max * size_max, sizeof(*queue->mappings)) : NULL;
-    if (!queue->vectors || (grants && !queue->mappings)) {
+    queue->mappings = calloc((size_t)size_max * size_max, sizeof(*queue->mappings));
+    if (!queue->vectors || !queue->mappings) {
         virtqueue_finish(queue);
         return -ENOMEM;
     }
     for (uint16_t head = 0; head < size_max; head++) {
         queue->chain[head].head = head;
         queue->chain[head].vector = &queue->vectors[(size_t)head * size_max];
-        queue->chain[head].mapping = grants ? &queue->mappings[(size_t)head * size_max] : NULL;
+        queue->chain[head].mapping = &queue->mappings[(size_t)head * size_max];
     }
     queue->journal = &queue->own;
+    queue->pending = NO_HEAD;
     virtqueue_reset(queue);
     return 0;
 }
@@ -72,8 +75,62 @@ static void unmap_rings(struct virtqueue *queue)
     queue->used = NULL;
 }
 
+static int map_rings(struct virtqueue *queue)
+{
+    const struct virtqueue_registers *registers = &queue->registers;
+    const uint16_t size = queue->size;
+
+    queue->descriptors = platform_map(queue->platform, registers->descriptors, descriptors_size(size), false);
+    queue->available = platform_map(queue->platform, registers->available, available_size(size), false);
+    queue->used = platform_map(queue->platform, registers->used, used_size(size), true);
+    if (!queue->descriptors || !queue->available || !queue->used) {
+        unmap_rings(queue);
+        return -EFAULT;
+    }
+    return 0;
+}
+
+static void unmap_buffers(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    while (chain->mapped > 0) {
+        const struct iovec *mapping = &chain->mapping[--chain->mapped];
+
+        platform_unmap_buffer(queue->platform, mapping->iov_base, mapping->iov_len);
+        queue->mapped--;
+    }
+}
+
+void virtqueue_suspend(struct virtqueue *queue)
+{
+    if (queue->pending != NO_HEAD) {
+        unmap_buffers(queue, &queue->chain[queue->pending]);
+        queue->chain[queue->pending].copied = false;
+    }
+}
+
+/* There is none any more that has been taken from the ring and is still to be mapped. */
+static void forget_pending(struct virtqueue *queue)
+{
+    virtqueue_suspend(queue);
+    queue->pending = NO_HEAD;
+}
+
+void virtqueue_unmap(struct virtqueue *queue)
+{
+    unmap_rings(queue);
+}
+
+int virtqueue_map(struct virtqueue *queue)
+{
+    const int error = queue->enabled ? map_rings(queue) : 0;
+
+    queue->enabled &= error == 0;
+    return error;
+}
+
 void virtqueue_finish(struct virtqueue *queue)
 {
+    forget_pending(queue);
     unmap_rings(queue);
     free(queue->vectors);
     free(queue->mappings);
@@ -83,6 +140,7 @@ void virtqueue_finish(struct virtqueue *queue)
 
 void virtqueue_reset(struct virtqueue *queue)
 {
+    forget_pending(queue);
     unmap_rings(queue);
     queue->registers = (struct virtqueue_registers){ .size = queue->size_max, .vector = VIRTIO_MSI_NO_VECTOR };
     queue->enabled = false;
@@ -147,11 +205,7 @@ int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index)
         return -EINVAL;
     }
     queue->size = size;
-    queue->descriptors = platform_map(queue->platform, registers.descriptors, descriptors_size(size), false);
-    queue->available = platform_map(queue->platform, registers.available, available_size(size), false);
-    queue->used = platform_map(queue->platform, registers.used, used_size(size), true);
-    if (!queue->descriptors || !queue->available || !queue->used) {
-        unmap_rings(queue);
+    if (map_rings(queue)) {
         return -EFAULT;
     }
     queue->indirect = indirect;
@@ -160,36 +214,8 @@ int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index)
     return 0;
 }
 
-/* NULL when it is nothing that can be mapped. */
-static void *map_buffer(struct virtqueue *queue, struct virtqueue_chain *chain, uint64_t address, uint32_t length,
-                        bool writable)
-{
-    void *memory;
-
-    /* More than the queue has descriptors: chains that share some, which no driver makes. */
-    if (queue->mappings && queue->mapped == queue->size) {
-        return NULL;
-    }
-    memory = platform_map(queue->platform, address, length, writable);
-    if (queue->mappings && memory) {
-        chain->mapping[chain->mapped++] = (struct iovec){ .iov_base = memory, .iov_len = length };
-        queue->mapped++;
-    }
-    return memory;
-}
-
-static void unmap_buffers(struct virtqueue *queue, struct virtqueue_chain *chain)
-{
-    while (chain->mapped > 0) {
-        const struct iovec *mapping = &chain->mapping[--chain->mapped];
-
-        platform_unmap(queue->platform, mapping->iov_base, mapping->iov_len);
-        queue->mapped--;
-    }
-}
-
 /* Adds one descriptor's buffer to the chain; there is room, since the chain is no longer than the queue could be. */
-static bool add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, const struct vring_desc *descriptor)
+static bool add_segment(struct virtqueue_chain *chain, const struct vring_desc *descriptor)
 {
     const bool writable = descriptor->flags & VRING_DESC_F_WRITE;
     struct iovec *vector = &chain->vector[chain->readable + chain->writable];
@@ -203,13 +229,9 @@ static bool add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, 
     if (chain->readable_bytes + chain->writable_bytes + descriptor->len > UINT32_MAX) {
         return false; /* 2.7.5.2 */
     }
-    /* After the first that cannot be mapped none is needed but the last byte: virtqueue_last_byte(). */
-    vector->iov_base =
-        chain->unresolved ? NULL : map_buffer(queue, chain, descriptor->addr, descriptor->len, writable);
-    vector->iov_len = descriptor->len;
-    chain->unresolved |= vector->iov_base == NULL;
+    /* Where it is in the guest, until it is mapped. */
+    *vector = (struct iovec){ .iov_base = (void *)(uintptr_t)descriptor->addr, .iov_len = descriptor->len };
     if (writable) {
-        chain->last_writable = descriptor->addr;
         chain->writable++;
         chain->writable_bytes += descriptor->len;
     } else {
@@ -239,16 +261,25 @@ static bool open_indirect(struct virtqueue *queue, const struct vring_desc *desc
         entries > queue->size_max || descriptor->len % sizeof(struct vring_desc) != 0) {
         return false;
     }
-    /* Not unmapped: without grants that does nothing. */
     table->descriptors = platform_map(queue->platform, descriptor->addr, descriptor->len, false);
     table->entries = entries;
     table->indirect = true;
     return table->descriptors != NULL;
 }
 
+static void close_table(struct virtqueue *queue, const struct table *table)
+{
+    if (table->indirect && table->descriptors) {
+        platform_unmap(queue->platform, (void *)(uintptr_t)table->descriptors,
+                       table->entries * sizeof(struct vring_desc));
+    }
+}
+
+/* Copies what the chain is made of; maps no buffers yet. */
 static bool walk(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
     struct table table = { .descriptors = queue->descriptors, .entries = queue->size };
+    bool good = false;
     uint16_t index = chain->head;
     unsigned int seen = 0;
 
@@ -259,21 +290,103 @@ static bool walk(struct virtqueue *queue, struct virtqueue_chain *chain)
         if (descriptor.flags & VRING_DESC_F_INDIRECT) {
             /* Once at most, so it need not count: the loop stays bounded. */
             if (!open_indirect(queue, &descriptor, &table)) {
-                return false;
+                break;
             }
             index = 0;
             continue;
         }
-        if (!add_segment(queue, chain, &descriptor)) {
-            return false;
+        if (!add_segment(chain, &descriptor)) {
+            break;
         }
         if (!(descriptor.flags & VRING_DESC_F_NEXT)) {
-            return true;
+            good = true;
+            break;
         }
         index = descriptor.next;
         seen++;
     }
-    return false;
+    close_table(queue, &table);
+    return good;
+}
+
+/* 0, -EAGAIN or -ENOBUFS as platform_map_buffer(), or -EFAULT for all other reasons. */
+static int map_buffer(struct virtqueue *queue, struct virtqueue_chain *chain, const struct iovec *buffer,
+                      bool writable)
+{
+    struct iovec *mapping = &chain->mapping[chain->mapped];
+    int error;
+
+    /* More than the queue has descriptors: chains that share some, which no driver makes. */
+    if (queue->grants && queue->mapped == queue->size) {
+        return -EFAULT;
+    }
+    error = platform_map_buffer(queue->platform, (uintptr_t)buffer->iov_base, buffer->iov_len, writable,
+                                &mapping->iov_base);
+    if (error) {
+        return error == -EAGAIN || error == -ENOBUFS ? error : -EFAULT;
+    }
+    mapping->iov_len = buffer->iov_len;
+    chain->mapped++;
+    queue->mapped++;
+    return 0;
+}
+
+static int map_segments(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    while (chain->mapped < chain->readable + chain->writable) {
+        struct iovec *vector = &chain->vector[chain->mapped];
+        const int error = map_buffer(queue, chain, vector, chain->mapped >= chain->readable);
+
+        if (error) {
+            return error;
+        }
+        *vector = chain->mapping[chain->mapped - 1];
+    }
+    return 0;
+}
+
+/* What is mapped of the rest is of no use any more, and perhaps in the way. */
+static int map_last_byte(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    struct iovec byte;
+    uintptr_t address;
+
+    unmap_buffers(queue, chain);
+    if (chain->writable == 0) {
+        return -EFAULT;
+    }
+    byte = chain->vector[chain->readable + chain->writable - 1];
+    address = (uintptr_t)byte.iov_base;
+    if (address > UINTPTR_MAX - (byte.iov_len - 1)) {
+        return -EFAULT;
+    }
+    byte = (struct iovec){ .iov_base = (void *)(address + byte.iov_len - 1), .iov_len = 1 };
+    return map_buffer(queue, chain, &byte, true);
+}
+
+/*
+ * Maps what is not yet mapped of a chain. For the lack of room it gives up what it has, so that no two can wait for
+ * each other. One that finds no room though nobody else has any is larger than what may be mapped.
+ */
+static enum virtqueue_result resolve(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    int error = chain->unresolved ? -EFAULT : map_segments(queue, chain);
+
+    if (error == -EFAULT || (error == -ENOBUFS && platform_buffers(queue->platform) == chain->mapped)) {
+        chain->unresolved = true;
+        error = map_last_byte(queue, chain);
+    }
+    if (error == -EAGAIN) {
+        return VIRTQUEUE_LATER;
+    }
+    if (error == -ENOBUFS && platform_buffers(queue->platform) > 0) {
+        virtqueue_suspend(queue);
+        return VIRTQUEUE_FULL;
+    }
+    for (unsigned int i = 0; chain->unresolved && i < chain->readable + chain->writable; i++) {
+        chain->vector[i].iov_base = NULL;
+    }
+    return VIRTQUEUE_CHAIN;
 }
 
 static uint16_t available_index(const struct virtqueue *queue)
@@ -281,24 +394,41 @@ static uint16_t available_index(const struct virtqueue *queue)
     return __atomic_load_n(&queue->available->idx, __ATOMIC_ACQUIRE);
 }
 
-static enum virtqueue_result take(struct virtqueue *queue, uint16_t head, struct virtqueue_chain **chain)
+/* Goes on with the chain that is pending. */
+static enum virtqueue_result take(struct virtqueue *queue, struct virtqueue_chain **taken)
 {
-    queue->in_flight++;
-    *chain = &queue->chain[head];
-    **chain = (struct virtqueue_chain){
-        .head = head, .in_flight = true, .vector = (*chain)->vector, .mapping = (*chain)->mapping,
-    };
-    return walk(queue, *chain) ? VIRTQUEUE_CHAIN : VIRTQUEUE_MALFORMED;
+    struct virtqueue_chain *chain = &queue->chain[queue->pending];
+    enum virtqueue_result result = VIRTQUEUE_MALFORMED;
+
+    if (!chain->copied) {
+        *chain = (struct virtqueue_chain){ .head = chain->head, .vector = chain->vector, .mapping = chain->mapping };
+        chain->copied = walk(queue, chain);
+    }
+    if (chain->copied) {
+        result = resolve(queue, chain);
+    }
+    if (result == VIRTQUEUE_CHAIN || result == VIRTQUEUE_MALFORMED) {
+        queue->pending = NO_HEAD;
+        queue->in_flight++;
+        chain->in_flight = true;
+        *taken = chain;
+    }
+    return result;
 }
 
 enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain **chain)
 {
     struct virtqueue_journal *journal = queue->journal;
-    const int before = queue->recovering ? taken_before(queue) : -1;
+    int before;
     uint16_t waiting, head;
 
+    if (queue->pending != NO_HEAD) {
+        return take(queue, chain);
+    }
+    before = queue->recovering ? taken_before(queue) : -1;
     if (before >= 0) {
-        return take(queue, (uint16_t)before, chain);
+        queue->pending = (uint16_t)before;
+        return take(queue, chain);
     }
     queue->recovering = false;
     waiting = (uint16_t)(available_index(queue) - (uint16_t)journal->taken);
@@ -314,34 +444,28 @@ enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_ch
     }
     note(&journal->position[head], journal->taken + 1);
     note(&journal->taken, journal->taken + 1);
-    return take(queue, head, chain);
+    queue->pending = head;
+    return take(queue, chain);
 }
 
-void *virtqueue_last_byte(struct virtqueue *queue, struct virtqueue_chain *chain)
+void *virtqueue_last_byte(const struct virtqueue_chain *chain)
 {
-    const unsigned int count = chain->readable + chain->writable;
     const struct iovec *last;
-    uint64_t address;
 
     if (chain->writable == 0) {
         return NULL;
     }
-    last = &chain->vector[count - 1];
-    if (last->iov_base) {
-        return (char *)last->iov_base + last->iov_len - 1;
+    if (chain->unresolved) {
+        return chain->mapped > 0 ? chain->mapping[0].iov_base : NULL;
     }
-    /* What is mapped of the rest is of no use any more, and perhaps in the way. */
-    unmap_buffers(queue, chain);
-    for (unsigned int i = 0; i < count; i++) {
-        chain->vector[i].iov_base = NULL;
-    }
-    address = chain->last_writable + last->iov_len - 1;
-    return address < chain->last_writable ? NULL : map_buffer(queue, chain, address, 1, true);
+    last = &chain->vector[chain->readable + chain->writable - 1];
+    return (char *)last->iov_base + last->iov_len - 1;
 }
 
 void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
     unmap_buffers(queue, chain);
+    chain->copied = false;
     chain->in_flight = false;
     queue->in_flight--;
 }

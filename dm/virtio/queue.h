@@ -14,9 +14,9 @@
  * driver that finds it in the used ring takes what its status byte happens to hold for the answer. Nor can the queue go
  * on when not even the head is to be trusted (VIRTQUEUE_BROKEN). The device must say NEEDS_RESET.
  *
- * A chain's buffers are mapped from virtqueue_pop() to its end, the rings while the queue is enabled. With grants there
- * are no indirect tables, so that a driver has no more buffers in flight than the queue has descriptors; no more are
- * mapped.
+ * A chain is copied and judged, then its buffers are mapped, until it ends: in as many turns of the event loop as that
+ * takes, so that no guest can keep the loop busy. The rings are mapped while the queue is enabled. With grants there are
+ * no indirect tables, so that a driver has no more buffers in flight than the queue has descriptors; no more are mapped.
  *
  * The device's thread only. Memory is allocated by virtqueue_init() alone.
  */
@@ -44,21 +44,21 @@ struct virtqueue_registers {
 
 /*
  * A descriptor chain that has been copied and judged. The vectors are the device's until it completes the chain: it
- * may change them. If a segment cannot be mapped, `unresolved` is set, and some have a NULL base: then the device
+ * may change them. If a segment cannot be mapped, `unresolved` is set, and all have a NULL base: then the device
  * answers with an error, for which it has virtqueue_last_byte(). Empty segments are left out.
  */
 struct virtqueue_chain {
     uint16_t head;
+    bool copied;             /* from the rings, perhaps not yet mapped */
     bool in_flight;
     bool unresolved;
     unsigned int readable;   /* vectors that the device may read: the first ones */
     unsigned int writable;   /* vectors that the device may write: those after them */
     uint64_t readable_bytes; /* both together at most 4 GiB - 1 */
     uint64_t writable_bytes;
-    uint64_t last_writable; /* address of the last vector, if the device may write it */
     struct iovec *vector;
-    unsigned int mapped;    /* with grants: how many of `mapping` are in use */
-    struct iovec *mapping;  /* with grants: the vectors that have a base, as they were before the device changed them */
+    unsigned int mapped;    /* vectors that are: the first ones; if it is unresolved, the last byte */
+    struct iovec *mapping;  /* these, as they were before the device changed them */
 };
 
 enum virtqueue_result {
@@ -66,6 +66,8 @@ enum virtqueue_result {
     VIRTQUEUE_CHAIN,
     VIRTQUEUE_MALFORMED,
     VIRTQUEUE_BROKEN,
+    VIRTQUEUE_LATER, /* there is one, whose memory cannot all be mapped in this turn of the event loop */
+    VIRTQUEUE_FULL,  /* nor before others have ended: platform_turn() */
 };
 
 /*
@@ -84,6 +86,7 @@ struct virtqueue_journal {
 struct virtqueue {
     struct platform *platform;
     uint16_t size_max;
+    bool grants;
     struct virtqueue_registers registers;
 
     /* Frozen by virtqueue_enable(). */
@@ -100,10 +103,11 @@ struct virtqueue {
     bool recovering;         /* chains that a predecessor has taken are still to be taken again */
     uint16_t signalled_used; /* index of the used ring when it was last decided whether to interrupt */
     unsigned int in_flight;
-    unsigned int mapped; /* with grants: buffers of all chains */
+    uint16_t pending;    /* head of a chain that was taken and is being mapped, so not in flight; UINT16_MAX: none */
+    unsigned int mapped; /* buffers of all chains */
     struct virtqueue_chain chain[VIRTQUEUE_SIZE_MAX]; /* by head */
     struct iovec *vectors;                            /* size_max for each chain */
-    struct iovec *mappings;                           /* likewise; NULL without grants */
+    struct iovec *mappings;                           /* likewise */
 };
 
 /* size_max: a power of two up to VIRTQUEUE_SIZE_MAX. -ENOMEM. */
@@ -128,15 +132,26 @@ void virtqueue_keep_journal(struct virtqueue *queue, struct virtqueue_journal *j
  */
 void virtqueue_recover(struct virtqueue *queue);
 
-/* Takes the next chain. CHAIN and MALFORMED set *chain, which is in flight until virtqueue_complete(). */
+/*
+ * For when the guest has changed its memory (platform_memory_changed()). Before chains in flight end, the buffers of
+ * one that is only being mapped are given up. When none is in flight the rings are unmapped, and mapped anew; -EFAULT:
+ * they cannot be, and the queue is not enabled any more.
+ */
+void virtqueue_suspend(struct virtqueue *queue);
+void virtqueue_unmap(struct virtqueue *queue);
+int virtqueue_map(struct virtqueue *queue);
+
+/*
+ * Takes the next chain. CHAIN and MALFORMED set *chain, which is in flight until virtqueue_complete(). After LATER and
+ * FULL the same one is next; a chain that is larger than what may be mapped at all is CHAIN, and unresolved.
+ */
 enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain **chain);
 
 /*
  * The last byte that the device may write, where devices have their status; the vectors are still as they came. In a
- * chain that is unresolved it is mapped alone, and all vectors have a NULL base afterwards. NULL: it cannot be mapped,
- * or there is none.
+ * chain that is unresolved it is mapped alone. NULL: it cannot be mapped, or there is none.
  */
-void *virtqueue_last_byte(struct virtqueue *queue, struct virtqueue_chain *chain);
+void *virtqueue_last_byte(const struct virtqueue_chain *chain);
 
 /*
  * Gives a chain back; `written` is the number of bytes that the device wrote without a gap from the first that it may

@@ -37,6 +37,8 @@ expect 2 "--domain wants a domain id: ''" --domain ''
 expect 2 "--domain wants a domain id: '32768'" --domain 32768
 expect 2 "--domain wants a domain id: '99999999999999999999'" --domain 99999999999999999999
 expect 2 "--bridge wants a number: 'one'" --domain 1 --bridge one
+expect 2 "--map-limit wants a number of MiB, 8 or more: '7'" --domain 1 --map-limit 7
+expect 2 "--map-limit wants a number of MiB, 8 or more: '8M'" --domain 1 --map-limit 8M
 expect 2 "--blk without a file: ''" --domain 1 --blk ''
 expect 2 '--blk without a file' --domain 1 --blk ,readonly
 expect 2 "--blk knows no option: 'ro'" --domain 1 --blk disk,ro

@@ -63,6 +63,7 @@ static struct {
     bool gone;
     bool restrict_fails;
     uint64_t bad_frame;        /* cannot be mapped */
+    int map_error;             /* errno value: nothing can be mapped */
 
     bool restricted;           /* to the guest: all handles, and privcmd */
     bool restricted_privcmd;
@@ -70,6 +71,7 @@ static struct {
     unsigned int ports;
     unsigned int bells;
     unsigned int page_mappings;
+    uint64_t mapped;           /* bytes of guest memory */
     unsigned int handles;
     unsigned int naps;
     uint64_t claimed;
@@ -328,6 +330,15 @@ int xenforeignmemory_unmap_resource(xenforeignmemory_handle *handle, xenforeignm
     return 0;
 }
 
+/* What is reserved in place of memory of the guest unmaps it. */
+void *__real_mmap64(void *where, size_t size, int protection, int flags, int file, off_t offset);
+void *__wrap_mmap64(void *where, size_t size, int protection, int flags, int file, off_t offset);
+void *__wrap_mmap64(void *where, size_t size, int protection, int flags, int file, off_t offset)
+{
+    xen.mapped -= (flags & MAP_FIXED) && protection == PROT_NONE ? size : 0;
+    return __real_mmap64(where, size, protection, flags, file, offset);
+}
+
 /* The guest's memory is zeros with each page's frame number at its begin. */
 void *xenforeignmemory_map2(xenforeignmemory_handle *handle, uint32_t domain, void *where, int protection, int flags,
                             size_t pages, const xen_pfn_t frame[], int error[])
@@ -336,6 +347,11 @@ void *xenforeignmemory_map2(xenforeignmemory_handle *handle, uint32_t domain, vo
 
     (void)handle;
     (void)domain;
+    xen.mapped += pages * PAGE; /* also if it fails: then the place is reserved anew */
+    if (xen.map_error) {
+        errno = xen.map_error;
+        return NULL;
+    }
     assert_ptr_equal(memory, where);
     for (size_t i = 0; i < pages; i++) {
         error[i] = frame[i] == xen.bad_frame ? -ENOENT : 0;
@@ -708,20 +724,123 @@ static void test_memory(void **state)
     detach(platform);
 }
 
-/* A page that cannot be mapped takes its piece with it, and no other; later it may be there. */
-static void test_map_fails(void **state)
+/* A page that the guest has given back cannot be mapped, and all others of its piece can; later it may be there. */
+static void test_page_given_back(void **state)
 {
+    const uint64_t absent = RAM_BASE + PIECE + 7 * PAGE;
     struct platform *platform = attach(&whole);
 
     (void)state;
-    xen.bad_frame = (RAM_BASE + PIECE) / PAGE + 7;
-    assert_null(platform_map(platform, RAM_BASE + PIECE, PAGE, true));
-    assert_null(platform_map(platform, RAM_BASE + PIECE - PAGE, 2 * PAGE, true));
+    xen.bad_frame = absent / PAGE;
+    assert_null(platform_map(platform, absent, 1, true));
+    assert_null(platform_map(platform, absent - 1, 2, true));
+    assert_null(platform_map(platform, RAM_BASE, 2 * PIECE, true));
+    assert_non_null(platform_map(platform, RAM_BASE + PIECE - PAGE, 8 * PAGE, true));
+    assert_non_null(platform_map(platform, absent + PAGE, PIECE - 8 * PAGE, true));
     assert_non_null(platform_map(platform, RAM_BASE, PIECE, true));
     xen.bad_frame = 0;
-    assert_non_null(platform_map(platform, RAM_BASE + PIECE - PAGE, 2 * PAGE, true));
+    assert_non_null(platform_map(platform, absent, PAGE, true));
     check_serves(platform);
     detach(platform);
+}
+
+/* Neither the library's failure nor that of a single page is more than an error to who asked. */
+static void test_no_memory_to_map(void **state)
+{
+    struct platform *platform = attach(&whole);
+    void *memory;
+
+    (void)state;
+    xen.map_error = ENOMEM;
+    assert_null(platform_map(platform, RAM_BASE, PAGE, true));
+    assert_int_equal(platform_map_buffer(platform, RAM_BASE, PAGE, true, &memory), -EAGAIN);
+    assert_false(platform_turn(platform));
+    assert_int_equal(platform_map_buffer(platform, RAM_BASE, PAGE, true, &memory), -ENOMEM);
+    xen.map_error = 0;
+    assert_non_null(platform_map(platform, RAM_BASE, PAGE, true));
+    check_serves(platform);
+    detach(platform);
+}
+
+static void invalidate(unsigned int vcpu, bool half_done)
+{
+    const uint32_t port = slot(vcpu)->vp_eport;
+
+    *slot(vcpu) = (struct ioreq){
+        .data = UINT64_MAX, .size = 4, .dir = IOREQ_WRITE, .type = IOREQ_TYPE_INVALIDATE,
+        .state = half_done ? STATE_IOREQ_INPROCESS : STATE_IOREQ_READY,
+        .vp_eport = port,
+    };
+}
+
+/*
+ * The guest has exchanged memory: what is mapped is dropped before its vCPUs go on, and not mapped before that. Events
+ * that come meanwhile, and accesses of other vCPUs, change nothing.
+ */
+static void test_invalidate(void **state)
+{
+    struct platform *platform = attach(&whole);
+    struct accesses accesses = { 0 };
+    void *ring, *buffer;
+
+    (void)state;
+    ring = platform_map(platform, RAM_BASE, PAGE, true);
+    assert_non_null(ring);
+    assert_false(platform_turn(platform));
+    assert_int_equal(platform_map_buffer(platform, RAM_BASE + PIECE, PAGE, true, &buffer), 0);
+    assert_int_equal(xen.mapped, 2 * PIECE);
+    invalidate(0, false);
+    xen.notified = 0;
+    for (unsigned int i = 0; i < 2; i++) {
+        raise_port(1);
+        assert_int_equal(platform_serve(platform, false, count_access, &accesses), 0);
+        assert_int_equal(slot(0)->state, STATE_IOREQ_INPROCESS);
+        assert_true(platform_memory_changed(platform));
+    }
+    assert_int_equal(xen.notified, 0);
+    check_serves(platform);
+    assert_true(platform_drop_memory(platform));
+    assert_int_equal(xen.mapped, 2 * PIECE); /* in use */
+    platform_unmap_buffer(platform, buffer, PAGE);
+    assert_true(platform_drop_memory(platform));
+    assert_int_equal(xen.mapped, PIECE);
+    platform_unmap(platform, ring, PAGE);
+    assert_true(platform_drop_memory(platform));
+    assert_int_equal(xen.mapped, 0);
+    xen.notified = 0;
+    assert_int_equal(platform_memory_renewed(platform), 0);
+    assert_false(platform_memory_changed(platform));
+    assert_int_equal(slot(0)->state, STATE_IORESP_READY);
+    assert_int_equal(xen.notified, 1);
+    assert_int_equal(platform_counters(platform).invalidations, 1);
+    assert_int_equal(platform_counters(platform).malformed, 0);
+    assert_int_equal(accesses.count, 0);
+    detach(platform);
+}
+
+/* Its predecessor was killed while it did that. */
+static void test_invalidate_left_half_done(void **state)
+{
+    struct platform_options options = whole;
+    struct platform *platform = attach(&whole);
+    struct accesses accesses = { 0 };
+
+    (void)state;
+    assert_int_equal(platform_set_mark(platform, 77), 0);
+    invalidate(0, true);
+    invalidate(1, false);
+    xen.adopt = 0;
+    options.mark = 77;
+    struct platform *next = attach(&options);
+    assert_int_equal(platform_serve(next, false, count_access, &accesses), 0);
+    assert_true(platform_memory_changed(next));
+    assert_true(platform_drop_memory(next));
+    assert_int_equal(platform_memory_renewed(next), 0);
+    assert_int_equal(slot(0)->state, STATE_IORESP_READY);
+    assert_int_equal(slot(1)->state, STATE_IORESP_READY);
+    platform_destroy(next);
+    xen.servers = 1;
+    platform_destroy(platform);
 }
 
 /* Nobody can say of a guest with 128 vCPUs who served it. */
@@ -828,6 +947,13 @@ static void test_grants_alone(void **state)
     platform = attach(&whole);
     assert_null(platform_map(platform, RAM_BASE, PAGE, true));
     assert_null(platform_map(platform, 1ull << 63 | PAGE, PAGE, true)); /* a reference that is not granted */
+    /* Nothing is mapped for longer than it is granted: nothing is to be dropped. */
+    invalidate(1, false);
+    raise_port(2);
+    assert_int_equal(platform_serve(platform, false, count_access, &(struct accesses){ 0 }), 0);
+    assert_int_equal(slot(1)->state, STATE_IORESP_READY);
+    assert_int_equal(xen.notified, 2);
+    assert_false(platform_memory_changed(platform));
     check_serves(platform);
     detach(platform);
 }
@@ -847,7 +973,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_system_calls_of_a_request, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_guest_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_map_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_page_given_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_memory_to_map, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_invalidate, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_invalidate_left_half_done, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_goes_on_or_starts_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_doorbells, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_interrupt_refused, set_up, tear_down),
