@@ -9,6 +9,7 @@
     ./check --qemu          QEMU 10 as the device model (tests/qemu), and nothing else; builds QEMU first. NAME...
                             are files of tests/qemu, or cases of them
     ./check --bench         what is measured on real Xen (bench/performance.py), with its bars; NAME... likewise
+    ./check --boards        every board that Debian has a .dtb file of, read by the tool and by the test (tests/boards)
     ./check --list          the names
     ./check --no-setup      what testbed/setup makes is there: do not look at it again
 
@@ -41,7 +42,8 @@ TAP = re.compile(r"^(not )?ok\b(?: \d+)?(?: -)?\s*([^#\n]*)(#\s*SKIP.*)?", re.M 
 
 
 # Suites whose cases boot the real thing, each by its option (without one: "system"), and where their files are.
-SUITES = {"system": ROOT / "tests/system", "qemu": ROOT / "tests/qemu", "bench": ROOT / "bench"}
+SUITES = {"system": ROOT / "tests/system", "qemu": ROOT / "tests/qemu", "bench": ROOT / "bench",
+          "boards": ROOT / "tests/boards"}
 
 
 class Score:
