@@ -25,6 +25,8 @@
 static const uint64_t virtio_pci_bases[] = {GUEST_VPCI_ECAM_BASE, GUEST_VPCI_MEM_ADDR, GUEST_VPCI_PREFETCH_MEM_ADDR};
 static const uint64_t virtio_pci_sizes[] = {0x10000000ULL, 0x2000000ULL, 0x100000000ULL};
 
+#define GICV2_VCPUS 8U /* CPU interfaces of a GICv2 */
+
 #define BACKEND_LAST 0x7fefU /* the ids of domains end below DOMID_FIRST_RESERVED */
 
 struct window_rule {
@@ -149,11 +151,11 @@ static bool bad_interrupts(const struct bridge *bridge, bool pci, struct bridge_
         return false;
     }
     return refuse(first < BRIDGE_INTERRUPT_FIRST || first > BRIDGE_INTERRUPT_LAST, diagnosis, kind, "irq_start", first,
-                  "must be the absolute interrupt id of an SPI, 32 to 1019", 0) ||
+                  "must be the absolute interrupt id of an SPI, 32 to 991", 0) ||
            refuse(pci && count < BRIDGE_INTX_COUNT, diagnosis, kind, "irq_how_many", count,
                   "must be at least 4: INTA to INTD, then one for each MSI vector", 0) ||
            refuse(count > BRIDGE_INTERRUPT_LAST + 1U - first, diagnosis, kind, "irq_how_many", count,
-                  "the last SPI is 1019; from irq_start on there are", BRIDGE_INTERRUPT_LAST + 1U - first);
+                  "the last SPI of a guest is 991; from irq_start on there are", BRIDGE_INTERRUPT_LAST + 1U - first);
 }
 
 /* That the windows are disjoint: each is compared, as somebody else's range, with a bridge that has the later ones. */
@@ -417,6 +419,26 @@ int bridge_check_domain(const struct bridge *bridge, const char *property, bool 
                   0) ||
                    refuse(nr_spis < needed, diagnosis, BRIDGE_DIAGNOSIS_COUNT, "nr_spis", nr_spis,
                           "of the domain does not reach the bridge's last interrupt; it must be at least", needed)
+               ? -EINVAL
+               : 0;
+}
+
+int bridge_check_guest(const struct bridge_guest_layout *layout, uint32_t vcpus, uint32_t nr_spis,
+                       struct bridge_diagnosis *diagnosis)
+{
+    const enum bridge_diagnosis_kind kind = BRIDGE_DIAGNOSIS_COUNT;
+    const uint32_t spis = BRIDGE_INTERRUPT_LAST + 1U - BRIDGE_INTERRUPT_FIRST;
+
+    diagnosis->property = "cpus";
+    if (refuse(layout->gic_version == 2U && (vcpus == 0U || vcpus > GICV2_VCPUS), diagnosis, kind, NULL, vcpus,
+               "a guest with a GICv2 has 1 to", GICV2_VCPUS) ||
+        refuse(vcpus == 0U || vcpus > GUEST_MAX_VCPUS, diagnosis, kind, NULL, vcpus, "a guest has 1 to",
+               GUEST_MAX_VCPUS)) {
+        return -EINVAL;
+    }
+    diagnosis->property = "nr_spis";
+    return refuse(nr_spis > spis, diagnosis, kind, NULL, nr_spis,
+                  "a guest's SPIs end at interrupt 991; it must be at most", spis)
                ? -EINVAL
                : 0;
 }

@@ -46,7 +46,9 @@
 #define BRIDGE_MEMORY_MIN      0x100000ULL
 #define BRIDGE_INTX_COUNT      4U
 #define BRIDGE_INTERRUPT_FIRST 32U /* shared peripheral interrupts (SPI) of a GIC */
-#define BRIDGE_INTERRUPT_LAST  1019U
+
+/* A GIC's end at 1019; but Xen gives a guest only as many as make a multiple of 32. */
+#define BRIDGE_INTERRUPT_LAST 991U
 
 /*
  * The service area: the last 128 KiB of the memory window, answered by the hypervisor alone and not part of the bus.
@@ -86,7 +88,7 @@ struct bridge {
             struct bridge_window prefetch; /* may be absent */
         };
     };
-    uint32_t interrupt_first;      /* absolute interrupt id of INTA, 32..1019 */
+    uint32_t interrupt_first;      /* absolute interrupt id of INTA, 32..991 */
     uint32_t interrupt_count;      /* INTA..INTD, then MSI vectors */
     uint32_t flags;                /* BRIDGE_FLAG_* */
     uint32_t hold_ms;              /* with BRIDGE_FLAG_HOLD: how long at most */
@@ -110,7 +112,7 @@ enum bridge_diagnosis_kind {
 struct bridge_diagnosis {
     enum bridge_diagnosis_kind kind;
     const char *property; /* as it is spelled in the device tree */
-    const char *field;    /* "memory_address", "length", ... */
+    const char *field;    /* "memory_address", "length", ...; NULL: the property has but one */
     uint64_t value;       /* what the field says */
     const char *reason;
     uint64_t expected;    /* 0: nothing to add */
@@ -180,6 +182,13 @@ struct bridge_guest_layout {
     bool vpci;                /* it has Xen's own vPCI host bridge */
     bool direct_mapped;       /* vGIC and UART are where the hardware's are, which the caller checks */
 };
+
+/*
+ * Xen's own limits on the guest of a bridge: -EINVAL, with *diagnosis, when it has not this number of vCPUs or SPIs.
+ * nr_spis is what its node says; 0 if that says nothing.
+ */
+int bridge_check_guest(const struct bridge_guest_layout *layout, uint32_t vcpus, uint32_t nr_spis,
+                       struct bridge_diagnosis *diagnosis);
 
 struct bridge_layout_range {
     const char *name;

@@ -4,7 +4,7 @@
  * prints at boot. The caller puts the node's name before it, and the newline after it.
  *
  *   <property>: <reason>
- *   <property>: <field> <value>: <reason>[ <expected>]
+ *   <property>: [<field> ]<value>: <reason>[ <expected>]
  *   <property>: length <found> bytes (<n> cells): expected <m> bytes (<n> cells) <reason>
  *   <property>: <field> <value>: <first>-<last> overlaps <other> <first>-<last>; <reason>
  *
@@ -33,7 +33,8 @@ void bridge_diagnosis_format(const struct bridge_diagnosis *diagnosis, char *tex
     switch (diagnosis->kind) {
     case BRIDGE_DIAGNOSIS_ADDRESS:
     case BRIDGE_DIAGNOSIS_COUNT:
-        snprintf(text, size, "%.48s: %s %s: %s%s%s", diagnosis->property, diagnosis->field, value.text,
+        snprintf(text, size, "%.48s: %s%s%s: %s%s%s", diagnosis->property,
+                 diagnosis->field != NULL ? diagnosis->field : "", diagnosis->field != NULL ? " " : "", value.text,
                  diagnosis->reason, diagnosis->expected != 0U ? " " : "",
                  diagnosis->expected != 0U ? number_of(diagnosis, diagnosis->expected).text : "");
         break;

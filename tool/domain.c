@@ -262,8 +262,8 @@ static void read_domain(const struct host_tree_walk *walk, const struct host *ho
     domain->has_nr_spis = read_cell(walk, "nr_spis", &domain->nr_spis);
     if (fdt_getprop(fdt, walk->node, "cpus", NULL) == NULL) {
         report_write(report, REPORT_ERROR, domain->path, "cpus: missing; Xen cannot build the domain without it");
-    } else if (read_cell(walk, "cpus", &domain->cpus) && (domain->cpus == 0 || domain->cpus > GUEST_MAX_VCPUS)) {
-        report_write(report, REPORT_ERROR, domain->path, "cpus: %u: must be 1 to %d", domain->cpus, GUEST_MAX_VCPUS);
+    } else if (read_cell(walk, "cpus", &domain->cpus)) {
+        rules_check_guest(domain, report);
     }
     if (domain->layout.direct_mapped && host->uart_state == HOST_UART_FOUND) {
         domain->vpl011_interrupt = host->uart_interrupt;

@@ -236,6 +236,15 @@ void rules_check_elsewhere(const struct host_tree_walk *walk)
     }
 }
 
+void rules_check_guest(const struct domain *domain, struct report *report)
+{
+    struct bridge_diagnosis diagnosis;
+
+    if (bridge_check_guest(&domain->layout, domain->cpus, domain->nr_spis, &diagnosis) != 0) {
+        report_diagnosis(report, REPORT_ERROR, domain->path, &diagnosis);
+    }
+}
+
 static int compare_paths(const void *left, const void *right)
 {
     const struct domain *const *a = left;

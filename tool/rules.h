@@ -17,6 +17,9 @@ void rules_read_child(const struct host_tree_walk *walk, struct domain *domain, 
 /* At any other node: no bridge belongs there. */
 void rules_check_elsewhere(const struct host_tree_walk *walk);
 
+/* The number of vCPUs and SPIs that the domain's node asks for, with or without a bridge. */
+void rules_check_guest(const struct domain *domain, struct report *report);
+
 /* That no two domains have one name. */
 void rules_check_names(const struct domains *domains, struct report *report);
 

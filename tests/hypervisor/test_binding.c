@@ -13,7 +13,7 @@ static int begin(void **state)
 {
     (void)state;
     device_tree_start();
-    config = (struct xen_domctl_createdomain){.arch.nr_spis = 0};
+    config = (struct xen_domctl_createdomain){.max_vcpus = 1};
     console.lines = 0;
     console.last[0] = '\0';
     return 0;
@@ -168,6 +168,40 @@ static void interrupts_that_the_domain_has(void **state)
     assert_accepted(100);
 }
 
+/* Xen itself would refuse to create it, and panic. */
+static void limits_of_a_guest(void **state)
+{
+    (void)state;
+    config.max_vcpus = 200;
+    assert_accepted(0); /* without a bridge that is left to Xen */
+    good_property(0);
+    assert_refused(0, "/chosen/domU1: cpus: 200: a guest has 1 to 128");
+    hypervisor_gic_version = GIC_V2;
+    config.max_vcpus = 9;
+    assert_refused(0, "/chosen/domU1: cpus: 9: a guest with a GICv2 has 1 to 8");
+    config.max_vcpus = 8;
+    assert_accepted(32);
+    hypervisor_gic_version = GIC_V3;
+    config.arch.nr_spis = 961;
+    device_tree_cells(device_tree_domain, "nr_spis", 1, 961);
+    assert_refused(0, "/chosen/domU1: nr_spis: 961: a guest's SPIs end at interrupt 991");
+    config.arch.nr_spis = 960;
+    device_tree_cells(device_tree_domain, "nr_spis", 1, 960);
+    assert_accepted(960);
+}
+
+/* The last one that fits, and what it makes of the number of SPIs. */
+static void last_interrupt_of_a_guest(void **state)
+{
+    (void)state;
+    device_tree_cells(device_tree_domain, BRIDGE_PROPERTY, 15, 0, 0x10000000, 0, 0x1000000, 0, 0x23000000, 0,
+                      0x2000000, 0, 0, 0, 0, 988, 4, 0);
+    assert_accepted(960);
+    device_tree_cells(device_tree_domain, BRIDGE_PROPERTY, 15, 0, 0x10000000, 0, 0x1000000, 0, 0x23000000, 0,
+                      0x2000000, 0, 0, 0, 0, 989, 4, 0);
+    assert_refused(0, "irq_how_many 4: the last SPI of a guest is 991; from irq_start on there are 3");
+}
+
 static void a_memory_window_above_4_gib_is_warned_of(void **state)
 {
     (void)state;
@@ -310,8 +344,8 @@ static void plain_ranges(void **state)
     assert_accepted(19);
     device_tree_cells(child, "xen,irqs", 2, 31, 1);
     assert_refused(0, "irq_start 31");
-    device_tree_cells(child, "xen,irqs", 2, 1000, 100);
-    assert_refused(0, "the last SPI is 1019");
+    device_tree_cells(child, "xen,irqs", 2, 900, 100);
+    assert_refused(0, "the last SPI of a guest is 991");
     device_tree_cells(child, "xen,irqs", 2, 50, 0);
     assert_int_equal(check(0), 0);
     device_tree_cells(child, "reg", 8, 0, 0x24000000, 0, 0x1000, 0, 0x24000000, 0, 0x1000);
@@ -359,6 +393,8 @@ int main(void)
         TEST_BINDING(conflicts_with_the_layout),
         TEST_BINDING(conflicts_with_ram),
         TEST_BINDING(interrupts_that_the_domain_has),
+        TEST_BINDING(limits_of_a_guest),
+        TEST_BINDING(last_interrupt_of_a_guest),
         TEST_BINDING(a_memory_window_above_4_gib_is_warned_of),
         TEST_BINDING(virtio_pci),
         TEST_BINDING(child_nodes),

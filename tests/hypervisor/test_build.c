@@ -14,7 +14,7 @@ static int begin(void **state)
     (void)state;
     device_tree_start();
     faults = (struct faults){.allocation = -1, .copy = -1, .event_channel = -1, .rangeset = -1};
-    config = (struct xen_domctl_createdomain){.arch.nr_spis = 0};
+    config = (struct xen_domctl_createdomain){.max_vcpus = 1};
     memset(&domain, 0, sizeof(domain));
     domain.domain_id = 1;
     info = (struct kernel_info){

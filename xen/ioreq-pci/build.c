@@ -194,6 +194,25 @@ static int __init check_binding(const struct dt_device_node *node,
     return rc;
 }
 
+/* What Xen itself refuses to create; extended SPIs are left to it. */
+static int __init check_guest(const struct dt_device_node *node,
+                              const struct xen_domctl_createdomain *config,
+                              const struct bridge_guest_layout *layout,
+                              struct bridge_diagnosis *diagnosis)
+{
+    uint32_t nr_spis = 0;
+    int rc;
+
+    if ( !IS_ENABLED(CONFIG_GICV3_ESPI) )
+        (void)dt_property_read_u32(node, "nr_spis", &nr_spis);
+
+    rc = bridge_check_guest(layout, config->max_vcpus, nr_spis, diagnosis);
+    if ( rc )
+        report(XENLOG_ERR, dt_node_full_name(node), diagnosis);
+
+    return rc;
+}
+
 int __init ioreq_pci_check_node(const struct dt_device_node *node,
                                 struct xen_domctl_createdomain *config,
                                 unsigned int flags)
@@ -216,6 +235,9 @@ int __init ioreq_pci_check_node(const struct dt_device_node *node,
 
     for ( child = node->child; !rc && child; child = child->sibling )
         rc = read_binding(child, true, &diagnosis);
+
+    if ( !rc && nr_bindings )
+        rc = check_guest(node, config, &layout, &diagnosis);
 
     for ( i = 0; !rc && i < nr_bindings; i++ )
         rc = check_binding(node, &bindings[i], config, &layout, &diagnosis);

@@ -33,6 +33,7 @@
 #undef __ASSEMBLY__
 
 #define CONFIG_IOREQ_PCI 1
+#define CONFIG_GICV3_ESPI 0
 #define IS_ENABLED(option) (option)
 #define CONFIG_IOREQ_SERVER 1
 

@@ -425,22 +425,22 @@ static void irq_start_below_32(void **state)
 
     (void)state;
     fields.irq_start = 31;
-    assert_refused(&fields, P "irq_start 31: must be the absolute interrupt id of an SPI, 32 to 1019");
+    assert_refused(&fields, P "irq_start 31: must be the absolute interrupt id of an SPI, 32 to 991");
     fields.irq_start = 32;
     assert_int_equal(accepted(&fields).interrupt_first, 32);
 }
 
-static void irq_start_above_1019_and_extended_spi(void **state)
+static void irq_start_above_991_and_extended_spi(void **state)
 {
     struct fields fields = good_fields();
 
     (void)state;
-    fields.irq_start = 1020;
-    assert_refused(&fields, P "irq_start 1020: must be the absolute interrupt id of an SPI, 32 to 1019");
+    fields.irq_start = 992;
+    assert_refused(&fields, P "irq_start 992: must be the absolute interrupt id of an SPI, 32 to 991");
     fields.irq_start = 4096;
-    assert_refused(&fields, P "irq_start 4096: must be the absolute interrupt id of an SPI, 32 to 1019");
+    assert_refused(&fields, P "irq_start 4096: must be the absolute interrupt id of an SPI, 32 to 991");
     fields.irq_start = 0xffffffff;
-    assert_refused(&fields, P "irq_start 4294967295: must be the absolute interrupt id of an SPI, 32 to 1019");
+    assert_refused(&fields, P "irq_start 4294967295: must be the absolute interrupt id of an SPI, 32 to 991");
 }
 
 static void irq_how_many_0_and_3(void **state)
@@ -461,16 +461,16 @@ static void irq_range_overflows(void **state)
     struct fields fields = good_fields();
 
     (void)state;
-    fields.irq_start = 1016;
+    fields.irq_start = 988;
     fields.irq_how_many = 5;
-    assert_refused(&fields, P "irq_how_many 5: the last SPI is 1019; from irq_start on there are 4");
+    assert_refused(&fields, P "irq_how_many 5: the last SPI of a guest is 991; from irq_start on there are 4");
     fields.irq_how_many = 0xffffffff;
-    assert_refused(&fields, P "irq_how_many 4294967295: the last SPI is 1019; from irq_start on there are 4");
+    assert_refused(&fields, P "irq_how_many 4294967295: the last SPI of a guest is 991; from irq_start on there are 4");
     fields.irq_how_many = 4;
-    assert_int_equal(accepted(&fields).interrupt_first, 1016);
+    assert_int_equal(accepted(&fields).interrupt_first, 988);
     fields.irq_start = 32;
-    fields.irq_how_many = 988;
-    assert_int_equal(accepted(&fields).interrupt_count, 988);
+    fields.irq_how_many = 960;
+    assert_int_equal(accepted(&fields).interrupt_count, 960);
 }
 
 static void flags_reserved_bits(void **state)
@@ -520,6 +520,38 @@ static void nr_spis_too_small(void **state)
                                  "least 32");
     assert_int_equal(bridge_check_domain(&bridge, BRIDGE_PROPERTY, true, 0, &diagnosis), -EINVAL);
     assert_int_equal(bridge_check_domain(&bridge, BRIDGE_PROPERTY, true, 32, &diagnosis), 0);
+}
+
+static void vcpus_that_a_guest_cannot_have(void **state)
+{
+    struct bridge_guest_layout layout = {.gic_version = 2};
+    struct bridge_diagnosis diagnosis;
+
+    (void)state;
+    assert_int_equal(bridge_check_guest(&layout, 1, 0, &diagnosis), 0);
+    assert_int_equal(bridge_check_guest(&layout, 8, 0, &diagnosis), 0);
+    assert_int_equal(bridge_check_guest(&layout, 9, 0, &diagnosis), -EINVAL);
+    assert_message(&diagnosis, "cpus: 9: a guest with a GICv2 has 1 to 8");
+    assert_int_equal(bridge_check_guest(&layout, 0, 0, &diagnosis), -EINVAL);
+    assert_message(&diagnosis, "cpus: 0: a guest with a GICv2 has 1 to 8");
+    layout.gic_version = 3;
+    assert_int_equal(bridge_check_guest(&layout, 128, 0, &diagnosis), 0);
+    assert_int_equal(bridge_check_guest(&layout, 129, 0, &diagnosis), -EINVAL);
+    assert_message(&diagnosis, "cpus: 129: a guest has 1 to 128");
+    assert_int_equal(bridge_check_guest(&layout, 0, 0, &diagnosis), -EINVAL);
+    assert_message(&diagnosis, "cpus: 0: a guest has 1 to 128");
+}
+
+/* What Xen rounds up to more than there are. */
+static void nr_spis_too_large(void **state)
+{
+    const struct bridge_guest_layout layout = {.gic_version = 3};
+    struct bridge_diagnosis diagnosis;
+
+    (void)state;
+    assert_int_equal(bridge_check_guest(&layout, 1, 960, &diagnosis), 0);
+    assert_int_equal(bridge_check_guest(&layout, 1, 961, &diagnosis), -EINVAL);
+    assert_message(&diagnosis, "nr_spis: 961: a guest's SPIs end at interrupt 991; it must be at most 960");
 }
 
 static void grants_without_enhanced(void **state)
@@ -574,13 +606,15 @@ int main(void)
         cmocka_unit_test(prefetch_beyond_address_bits),
         cmocka_unit_test(windows_overlap_each_other),
         cmocka_unit_test(irq_start_below_32),
-        cmocka_unit_test(irq_start_above_1019_and_extended_spi),
+        cmocka_unit_test(irq_start_above_991_and_extended_spi),
         cmocka_unit_test(irq_how_many_0_and_3),
         cmocka_unit_test(irq_range_overflows),
         cmocka_unit_test(flags_reserved_bits),
         cmocka_unit_test(first_broken_field_is_the_one_reported),
         cmocka_unit_test(message_names_the_property_as_it_is_spelled),
         cmocka_unit_test(nr_spis_too_small),
+        cmocka_unit_test(vcpus_that_a_guest_cannot_have),
+        cmocka_unit_test(nr_spis_too_large),
         cmocka_unit_test(grants_without_enhanced),
     };
 

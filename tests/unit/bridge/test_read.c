@@ -623,13 +623,13 @@ static void child_without_usable_interrupts(void **state)
                         PCI "irq_how_many 3: must be at least 4: INTA to INTD, then one for each MSI vector");
     PUT_CELLS(&tree, "xen,irqs", 31, 4);
     assert_read_refused(&tree, bridge_read_child,
-                        PCI "irq_start 31: must be the absolute interrupt id of an SPI, 32 to 1019");
-    PUT_CELLS(&tree, "xen,irqs", 1016, 5);
+                        PCI "irq_start 31: must be the absolute interrupt id of an SPI, 32 to 991");
+    PUT_CELLS(&tree, "xen,irqs", 988, 5);
     assert_read_refused(&tree, bridge_read_child,
-                        PCI "irq_how_many 5: the last SPI is 1019; from irq_start on there are 4");
+                        PCI "irq_how_many 5: the last SPI of a guest is 991; from irq_start on there are 4");
     PUT_CELLS(&tree, "xen,irqs", 64, 0xffffffff);
     assert_read_refused(&tree, bridge_read_child,
-                        PCI "irq_how_many 4294967295: the last SPI is 1019; from irq_start on there are 956");
+                        PCI "irq_how_many 4294967295: the last SPI of a guest is 991; from irq_start on there are 928");
     finish(&tree);
 }
 
@@ -795,13 +795,13 @@ static void plain_ranges_with_interrupts_that_cannot_be(void **state)
     (void)state;
     PUT_CELLS(&tree, "xen,irqs", 31, 1);
     assert_read_refused(&tree, bridge_read_child,
-                        MMIO "irq_start 31: must be the absolute interrupt id of an SPI, 32 to 1019");
-    PUT_CELLS(&tree, "xen,irqs", 1019, 2);
+                        MMIO "irq_start 31: must be the absolute interrupt id of an SPI, 32 to 991");
+    PUT_CELLS(&tree, "xen,irqs", 991, 2);
     assert_read_refused(&tree, bridge_read_child,
-                        MMIO "irq_how_many 2: the last SPI is 1019; from irq_start on there are 1");
-    PUT_CELLS(&tree, "xen,irqs", 1019);
+                        MMIO "irq_how_many 2: the last SPI of a guest is 991; from irq_start on there are 1");
+    PUT_CELLS(&tree, "xen,irqs", 991);
     assert_read_refused(&tree, bridge_read_child, "xen,irqs: must be two cells: the first interrupt and how many");
-    PUT_CELLS(&tree, "xen,irqs", 1019, 1);
+    PUT_CELLS(&tree, "xen,irqs", 991, 1);
     (void)assert_read(&tree, bridge_read_child, BRIDGE_COMPATIBLE_MMIO);
     finish(&tree);
 }
