@@ -191,6 +191,30 @@ static void test_range_beyond_capacity(struct driver *driver)
     blk_check_pattern(driver, END - 8, 8);
 }
 
+/* The longest that the configuration allows, and one sector more. */
+static void test_range_limits(struct driver *driver)
+{
+    static const struct {
+        uint32_t type;
+        unsigned int field;
+    } limits[] = {
+        { VIRTIO_BLK_T_DISCARD, offsetof(struct virtio_blk_config, max_discard_sectors) },
+        { VIRTIO_BLK_T_WRITE_ZEROES, offsetof(struct virtio_blk_config, max_write_zeroes_sectors) },
+    };
+
+    assert_int_equal(truncate(driver->machine->path[0], 4ll << 30), 0);
+    model_signal(driver->machine->model, MODEL_SIGNAL_DISKS);
+    machine_settle(driver->machine);
+    for (unsigned int i = 0; i < 2; i++) {
+        const uint32_t most = (uint32_t)machine_read(driver->machine, driver->config + limits[i].field, 4);
+
+        assert_int_equal(range(driver, limits[i].type, END, most, 0), VIRTIO_BLK_S_OK);
+        assert_int_equal(range(driver, limits[i].type, END, most + 1, 0), VIRTIO_BLK_S_IOERR);
+        assert_int_equal(range(driver, limits[i].type, (4ull << 21) - most, most, 0), VIRTIO_BLK_S_OK);
+        assert_int_equal(range(driver, limits[i].type, (4ull << 21) - most + 1, most, 0), VIRTIO_BLK_S_IOERR);
+    }
+}
+
 /* 5.2.6.2: flags that are not known are UNSUPP; UNMAP belongs to write zeroes alone. */
 static void test_range_reserved_flags(struct driver *driver)
 {
@@ -289,6 +313,7 @@ int main(void)
         driver_test(test_range_size_not_whole_segments),
         driver_test(test_range_too_many_segments),
         driver_test(test_range_beyond_capacity),
+        driver_test(test_range_limits),
         driver_test(test_range_reserved_flags),
         driver_test(test_get_id_short_buffer, .id = "0123456789abcdefghij"),
         driver_test(test_unknown_type),

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "faults.h"
@@ -87,6 +89,13 @@ static void test_failed_durable_write_is_remembered(struct driver *driver)
     end_with(driver, -ENOSPC);
 }
 
+static void test_failed_sync_at_the_end(struct driver *driver)
+{
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 800, 4096), VIRTIO_BLK_S_OK);
+    faults_fail_sync(-EIO);
+    end_with(driver, -EIO);
+}
+
 /* A write that the file system refuses at once is that request's error, and nothing is lost. */
 static void test_refused_write_is_not_remembered(struct driver *driver)
 {
@@ -95,7 +104,7 @@ static void test_refused_write_is_not_remembered(struct driver *driver)
     assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 800, 4096), VIRTIO_BLK_S_OK);
 }
 
-/* Which of several gets the one report is not known: there is one fdatasync() at a time, and it is for all that wait. */
+/* Which of several gets the one report is not known: there is one fdatasync() at a time, for all that wait. */
 static void test_flushes_that_wait_fail_together(struct driver *driver)
 {
     const unsigned int syncs = faults_syncs();
@@ -294,6 +303,7 @@ static void expect_refused(const struct machine *machine, const struct blk_optio
 
 static void test_disk_that_cannot_be(struct machine *machine)
 {
+    const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "socket" };
     int file;
 
     machine_stop_model(machine);
@@ -308,6 +318,14 @@ static void test_disk_that_cannot_be(struct machine *machine)
     assert_int_equal(close(file), 0);
     expect_refused(machine, &(struct blk_options){ .path = "small" }, -EINVAL, "smaller than one sector");
     assert_int_equal(unlink("small"), 0);
+    assert_int_equal(symlink("turns", "turns"), 0);
+    expect_refused(machine, &(struct blk_options){ .path = "turns" }, -ELOOP, "cannot be opened");
+    assert_int_equal(unlink("turns"), 0);
+    file = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(file, (const struct sockaddr *)&address, sizeof(address)), 0);
+    expect_refused(machine, &(struct blk_options){ .path = address.sun_path }, -ENXIO, "cannot be opened");
+    assert_int_equal(close(file), 0);
+    assert_int_equal(unlink(address.sun_path), 0);
     assert_int_equal(mkfifo("pipe", 0600), 0);
     expect_refused(machine, &(struct blk_options){ .path = "pipe" }, -EINVAL, "neither a regular file");
     assert_int_equal(unlink("pipe"), 0);
@@ -535,6 +553,7 @@ int main(void)
         driver_test(test_no_space),
         driver_test(test_failed_flush_is_remembered),
         driver_test(test_failed_durable_write_is_remembered),
+        driver_test(test_failed_sync_at_the_end),
         driver_test(test_refused_write_is_not_remembered),
         driver_test(test_flushes_that_wait_fail_together),
         driver_test(test_one_sync_for_all_that_wait),

@@ -573,6 +573,11 @@ void driver_check_needs_reset(struct driver *driver)
     driver_kick(driver);
     machine_settle(driver->machine);
     assert_true(driver_status(driver) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    if (driver->mmio) {
+        assert_true(mmio_read(driver, VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_CONFIG);
+    } else {
+        assert_true(machine_read(driver->machine, driver->isr, 1) & VIRTIO_PCI_ISR_CONFIG);
+    }
     assert_false(driver_completed(driver));
     ring_publish(driver, blk_add(driver, 1, VIRTIO_BLK_T_FLUSH, 0, 0));
     driver_kick(driver);

@@ -4,6 +4,7 @@
  */
 #include "faults.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
@@ -54,6 +55,19 @@ void __wrap_loop_write(struct loop *loop, struct loop_request *request, int desc
 void __wrap_loop_allocate(struct loop *loop, struct loop_request *request, int descriptor, int mode, uint64_t offset,
                           uint64_t length, loop_done_fn *done);
 void __wrap_loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done);
+
+int __real_fsync(int descriptor);
+int __wrap_fsync(int descriptor);
+
+int __wrap_fsync(int descriptor)
+{
+    if (sync_failure) {
+        errno = -sync_failure;
+        sync_failure = 0;
+        return -1;
+    }
+    return __real_fsync(descriptor);
+}
 
 void faults_hold(void)
 {

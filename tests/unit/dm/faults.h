@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A disk that is slow or broken when the test wants it: the calls from devices/ to loop_read(), loop_write(),
- * loop_allocate() and loop_sync() come here first (linker option --wrap).
+ * loop_allocate() and loop_sync(), and to fsync(), come here first (linker option --wrap).
  */
 #ifndef TESTS_FAULTS_H
 #define TESTS_FAULTS_H
@@ -20,7 +20,7 @@ void faults_hang(int pipe);
 /* Forgets everything that was asked for, and the requests that are held. */
 void faults_reset(void);
 
-/* The next request, or the next sync, ends with `result`, a negative errno value, without being tried. */
+/* The next request, or sync, that at the end included, fails with `result`, a negative errno value, untried. */
 void faults_fail(int result);
 void faults_fail_sync(int result);
 

@@ -177,6 +177,12 @@ static void test_end_makes_durable(struct driver *driver)
     driver_start(driver, 1ull << VIRTIO_F_VERSION_1);
     assert_int_equal(blk_request(driver, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
     assert_int_equal(faults_syncs(), before + 2);
+    assert_int_equal(blk_range_request(driver, VIRTIO_BLK_T_DISCARD, 64, 8, 0), VIRTIO_BLK_S_OK);
+    assert_int_equal(faults_syncs(), before + 3);
+    for (uint32_t unmap = 0; unmap < 2; unmap++) {
+        assert_int_equal(blk_range_request(driver, VIRTIO_BLK_T_WRITE_ZEROES, 64, 8, unmap), VIRTIO_BLK_S_OK);
+        assert_int_equal(faults_syncs(), before + 4 + unmap);
+    }
 }
 
 static void test_start_again(struct driver *driver)
