@@ -113,14 +113,6 @@ static void end(struct request *request, bool well)
     finish(request, well ? (uint8_t)VIRTIO_BLK_S_OK : (uint8_t)VIRTIO_BLK_S_IOERR);
 }
 
-static uint8_t status_of(int result)
-{
-    if (result == -EOPNOTSUPP) {
-        return VIRTIO_BLK_S_UNSUPP;
-    }
-    return (uint8_t)(result < 0 ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
-}
-
 /* Drops `bytes`, of which there are as many, at the front of the vectors. */
 static void drop(struct request *request, uint64_t bytes)
 {
@@ -283,12 +275,19 @@ static void discard_done(struct loop_request *io, int result)
 {
     struct request *request = (struct request *)(void *)io;
 
-    if (result == -EINTR) {
-        start_discard(request);
-    } else if (result == 0) {
+    switch (result) {
+    case 0:
         settle(request);
-    } else {
-        finish(request, status_of(result));
+        break;
+    case -EINTR:
+        start_discard(request);
+        break;
+    case -EOPNOTSUPP:
+        finish(request, VIRTIO_BLK_S_UNSUPP);
+        break;
+    default:
+        end(request, false);
+        break;
     }
 }
 
@@ -636,6 +635,7 @@ static int open_file(struct blk *blk, const struct blk_options *options, unsigne
     blk->read_only = options->read_only;
     /*
      * O_EXCL: a block device that is mounted, or part of another one, is not for writing. Files do not know it.
+     *
      * Without O_NONBLOCK the opening of a pipe would wait for its other end. With it, io_uring would give EAGAIN on
      * file systems that cannot do without waiting, such as an initramfs, instead of letting a kernel thread wait.
      */
@@ -754,8 +754,7 @@ int blk_file(const struct blk *blk)
 
 int blk_sync(struct blk *blk)
 {
-    if (blk->journal->lost) {
-        return blk->journal->lost;
-    }
-    return !blk->read_only && fsync(blk->file) ? -errno : 0;
+    const int error = !blk->read_only && fsync(blk->file) ? -errno : 0;
+
+    return blk->journal->lost ? blk->journal->lost : error;
 }

@@ -61,6 +61,7 @@ int __wrap_fsync(int descriptor);
 
 int __wrap_fsync(int descriptor)
 {
+    syncs++;
     if (sync_failure) {
         errno = -sync_failure;
         sync_failure = 0;
