@@ -23,7 +23,7 @@
 #endif
 
 #define BACKOFF_MAX  1023u /* sleeps without polling, after one in vain */
-#define UNLOOKED_MAX 8u    /* turns that do without a look at what is readable */
+#define UNLOOKED_MAX 8u    /* turns that do without a look at what is readable, if they copy little */
 
 struct loop {
     struct io_uring ring;
@@ -167,12 +167,44 @@ static void start_polls(struct loop *loop)
     }
 }
 
-static void start_waiting(struct loop *loop)
+/* Leaves no more of a read or write than a turn may transfer. How many bytes that is; 0 for other requests. */
+static uint64_t cut(struct loop_request *request)
 {
-    while (loop->waiting && loop->started < loop->limit && submit(loop, loop->waiting)) {
+    uint64_t bytes = 0;
+    uint32_t count = 0;
+
+    if (request->operation != IORING_OP_READV && request->operation != IORING_OP_WRITEV) {
+        return 0;
+    }
+    if (request->vector->iov_len > LOOP_TURN_BYTES) {
+        request->first = (struct iovec){ request->vector->iov_base, LOOP_TURN_BYTES };
+        request->vector = &request->first;
+        request->count = 1;
+    }
+    while (count < request->count && bytes + request->vector[count].iov_len <= LOOP_TURN_BYTES) {
+        bytes += request->vector[count++].iov_len;
+    }
+    request->count = count;
+    return bytes;
+}
+
+/* False: the turn has started as much as it may, and there is more. */
+static bool start_waiting(struct loop *loop)
+{
+    uint64_t bytes = 0;
+
+    while (loop->waiting && loop->started < loop->limit) {
+        if (bytes >= LOOP_TURN_BYTES) {
+            return false;
+        }
+        bytes += cut(loop->waiting);
+        if (!submit(loop, loop->waiting)) {
+            break;
+        }
         (void)take_waiting(loop);
         loop->started++;
     }
+    return true;
 }
 
 void loop_read(struct loop *loop, struct loop_request *request, int descriptor, const struct iovec *vector,
@@ -416,16 +448,19 @@ static struct loop_watch *sleeper(const struct loop *loop)
 static bool read_at_once(struct loop *loop)
 {
     struct loop_request *const request = loop->waiting;
+    uint64_t bytes;
     ssize_t result;
 
     if (loop->queued != 1 || request->operation != IORING_OP_READV || !sleeper(loop)) {
         return false;
     }
+    bytes = cut(request);
     result = preadv2(request->descriptor, request->vector, (int)request->count, (off_t)request->offset, RWF_NOWAIT);
     if (result < 0 && (errno == EAGAIN || errno == EOPNOTSUPP || errno == ESPIPE)) {
         return false; /* not in memory; or no file of which that can be found out */
     }
     (void)take_waiting(loop);
+    loop->unlooked += (unsigned int)(bytes * UNLOOKED_MAX / LOOP_TURN_BYTES);
     request->done(request, result < 0 ? -errno : (int)result);
     return true;
 }
@@ -438,7 +473,7 @@ static int turn_ring(struct loop *loop, bool wait)
     int result;
 
     start_polls(loop);
-    start_waiting(loop);
+    wait &= start_waiting(loop);
     if (wait && loop->quiet) {
         result = io_uring_submit_and_wait_timeout(&loop->ring, &ended, 1, &quiet_time, NULL);
         if (!ended) {

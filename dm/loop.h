@@ -50,6 +50,7 @@ struct loop_request {
     loop_done_fn *done;
     struct loop_request *next;
     const struct iovec *vector;
+    struct iovec first; /* what is transferred of a vector that is too large */
     uint64_t offset;
     uint64_t length;
     uint32_t count;
@@ -111,8 +112,15 @@ void loop_watch_asleep(struct loop *loop, struct loop_watch *watch, int descript
                        loop_sleep_fn *sleep, void *opaque);
 
 /*
+ * What is in memory is copied while a read or write is started. So that nobody waits for long, a turn starts no more of
+ * them once it has started so many bytes, and no request transfers more.
+ */
+#define LOOP_TURN_BYTES 0x100000u
+
+/*
  * File I/O at an offset in bytes. The vectors (count 1..1024) stay the caller's and valid until the request has
- * ended. Short results are results. loop_allocate is fallocate(2) with that mode; loop_sync is fdatasync(2).
+ * ended. Short results are results: all of requests for more than LOOP_TURN_BYTES are. loop_allocate is fallocate(2)
+ * with that mode; loop_sync is fdatasync(2).
  * loop_discard is for block devices, and for those alone of which loop_can_discard() says so: Linux knows it from 6.12
  * on, and not each of them can.
  */

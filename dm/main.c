@@ -81,8 +81,9 @@ static void print_help(FILE *to)
                 "  --no-ready     with --share: another device model, started later, declares the bus ready\n"
                 "  --poll-us N    look for requests so long before going to sleep, where that pays (default: 0)\n"
                 "  --state FILE   keep there what is needed to go on, when started again after SIGKILL\n"
-                "  --map-limit MIB  map at most so much of the guest's memory at a time, 8 or more (default: a quarter\n"
-                "                 of the memory that is free here, 32 at least)\n"
+                "  --map-limit MIB\n"
+                "                 map at most so much of the guest's memory at a time, 8 or more (default: a\n"
+                "                 quarter of the memory that is free here, 32 at least)\n"
                 "  --verbose      say more, and print counters at the end\n"
                 "  --help         this text\n"
                 "  --version      the version\n",

@@ -497,9 +497,9 @@ static void look_for_signals(struct model *model)
 }
 
 /*
- * The guest has exchanged pages of its memory. Requests in flight belong to the old ones: they end first, and those that
- * come meanwhile wait, since the devices are paused. Then everything that is mapped is dropped, a part each turn, since accesses of the guest's other
- * processors are to be answered meanwhile.
+ * The guest has exchanged pages of its memory. Requests in flight belong to the old ones: they end first, and those
+ * that come meanwhile wait, since the devices are paused. Then everything that is mapped is dropped, a part each turn,
+ * since accesses of the guest's other processors are to be answered meanwhile.
  */
 static void renew_memory(struct model *model)
 {
@@ -592,7 +592,7 @@ void model_report(const struct model *model, FILE *to)
     (void)fprintf(to, "doorbells rung: %llu\n", (unsigned long long)platform.doorbells);
     (void)fprintf(to, "polled: %llu, found without an event: %llu\n", (unsigned long long)loop.polls,
                   (unsigned long long)loop.found);
-    (void)fprintf(to, "guest memory mapped at most: %llu KiB, pieces dropped: %llu, exchanged by the guest: %llu times\n",
+    (void)fprintf(to, "guest memory mapped at most: %llu KiB, pieces dropped: %llu, changed by the guest: %llu times\n",
                   (unsigned long long)platform.mapped / 1024, (unsigned long long)platform.dropped,
                   (unsigned long long)platform.invalidations);
     (void)fprintf(to, "accesses that nothing answers: %llu\n",

@@ -7,8 +7,8 @@
  * slot of an ioreq page, an event is raised, and the guest waits, that is, it calls `run` until the slot is answered;
  * everything else is background. What would be a trap, a hypercall or an interrupt is counted.
  *
- * The device model maps the guest's memory (memory.h) as on Xen: a mapping goes on to show the page that it was made for,
- * though the guest may have exchanged it for another one meanwhile.
+ * The device model maps the guest's memory (memory.h) as on Xen: a mapping goes on to show the page that it was made
+ * for, though the guest may have exchanged it for another one meanwhile.
  *
  * On a bridge with BRIDGE_FLAG_GRANTS the device model can map what is in the guest's grant table, and nothing else.
  *
@@ -84,8 +84,8 @@ void local_guest_write(struct local_guest *guest, uint64_t address, unsigned int
 void *local_guest_memory(struct local_guest *guest, uint64_t address, uint64_t length);
 
 /*
- * The guest exchanges pages of its memory for new ones, which read as zeroes, or gives them back: then it must not touch
- * them, and nobody can map them, until they are exchanged for new ones. Whole pages of one bank; not with grants.
+ * The guest exchanges pages of its memory for new ones, which read as zeroes, or gives them back: then it must not
+ * touch them, and nobody can map them, until they are exchanged for new ones. Whole pages of one bank; not with grants.
  * The request that tells the device model, as Xen makes it, goes into a vCPU's slot by post or inject.
  */
 void local_guest_exchange(struct local_guest *guest, uint64_t address, uint64_t length);

@@ -234,10 +234,11 @@ static int map_run(struct memory *memory, struct piece *piece, unsigned int firs
  */
 static bool map_whole(struct memory *memory, struct piece *piece)
 {
+    const uint64_t limit = memory->limit - memory->limit / 4;
     unsigned int pages;
 
     (void)place(memory, piece, &pages);
-    piece->whole = make_room(memory, pages, memory->limit - memory->limit / 4) && map_once(memory, piece, 0, pages) == 0;
+    piece->whole = make_room(memory, pages, limit) && map_once(memory, piece, 0, pages) == 0;
     return piece->whole;
 }
 

@@ -6,8 +6,8 @@
  * process, for tests, fuzzers and benchmarks; it counts what would be traps, hypercalls and interrupts). Layers above
  * know nothing of either.
  *
- * One thread. No call blocks on the guest, but for platform_serve() when asked to. Functions that return int return 0 or
- * a negative errno value. Addresses are guest physical addresses, but for mapping on a bridge with grants.
+ * One thread. No call blocks on the guest, but for platform_serve() when asked to. Functions that return int return 0
+ * or a negative errno value. Addresses are guest physical addresses, but for mapping on a bridge with grants.
  */
 #ifndef PLATFORM_PLATFORM_H
 #define PLATFORM_PLATFORM_H

@@ -15,8 +15,9 @@
  * on when not even the head is to be trusted (VIRTQUEUE_BROKEN). The device must say NEEDS_RESET.
  *
  * A chain is copied and judged, then its buffers are mapped, until it ends: in as many turns of the event loop as that
- * takes, so that no guest can keep the loop busy. The rings are mapped while the queue is enabled. With grants there are
- * no indirect tables, so that a driver has no more buffers in flight than the queue has descriptors; no more are mapped.
+ * takes, so that no guest can keep the loop busy. The rings are mapped while the queue is enabled. With grants there
+ * are no indirect tables, so that a driver has no more buffers in flight than the queue has descriptors; no more are
+ * mapped.
  *
  * The device's thread only. Memory is allocated by virtqueue_init() alone.
  */

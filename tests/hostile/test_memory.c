@@ -11,6 +11,7 @@
 #include "faults.h"
 
 #define PAGE  4096u
+#define MIB   0x100000ull
 #define PIECE 0x200000ull /* what the device model maps at once */
 
 /* A read of so many sectors into a buffer elsewhere in the guest's memory; by slot 0. */
@@ -399,6 +400,38 @@ static void test_one_request_cannot_keep_the_loop(struct driver *driver)
     driver_check_serves(driver);
 }
 
+/* The same of a request for eight megabytes that are in memory on both sides. */
+static void test_huge_request_cannot_keep_the_loop(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+    const uint64_t *words = machine_memory(machine, MACHINE_RAM2, 8 * MIB);
+    struct ioreq request = {
+        .addr = driver->common, .size = 1, .count = 1, .dir = IOREQ_READ, .type = IOREQ_TYPE_COPY,
+        .state = STATE_IOREQ_READY,
+    };
+    unsigned int answered = 0;
+    uint16_t head;
+
+    check_read(driver, MACHINE_RAM2, 0, 16384);
+    memset(machine_memory(machine, MACHINE_RAM2, 8 * MIB), 0, 8 * MIB);
+    head = add_read(driver, MACHINE_RAM2, 0, 16384);
+    ring_publish(driver, head);
+    driver_kick(driver);
+    while (!driver_completed(driver)) {
+        struct ioreq *slot = local_guest_post(machine->guest, 2, &request);
+        const bool before = words[8 * MIB / sizeof(*words) - 1] != 0;
+
+        machine_turn(machine);
+        answered += !before && platform_request_state(slot) == STATE_IORESP_READY;
+        slot->state = STATE_IOREQ_NONE;
+    }
+    assert_in_range(answered, 3, UINT32_MAX); /* a turn copies, the next one looks */
+    assert_int_equal(driver_wait(driver).len, 8 * MIB + 1);
+    for (uint64_t word = 0; word < 8 * MIB / sizeof(*words); word++) {
+        assert_int_equal(words[word], machine_word(word));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +449,7 @@ int main(void)
         driver_test(test_waits_for_room),
         driver_test(test_request_larger_than_the_limit),
         driver_test(test_one_request_cannot_keep_the_loop),
+        driver_test(test_huge_request_cannot_keep_the_loop, .sectors = 16384),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

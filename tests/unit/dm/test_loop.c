@@ -462,6 +462,58 @@ static void test_polling_ends_where_it_does_not_pay(void **state)
     loop_destroy(quiet.loop);
 }
 
+#define LARGE (8 * (size_t)LOOP_TURN_BYTES)
+
+/*
+ * Reads of much that is in memory: no turn copies more than its share, and each looks at what is readable. The rest of
+ * the requests is for the next turns, the rest of each for who asked.
+ */
+static void test_large_reads_keep_nobody_waiting(void **state)
+{
+    struct read_request read[4] = { { .ended = 0 } };
+    unsigned char *memory = calloc(4, LARGE);
+    const int file = make_file();
+    const int event = eventfd(1, EFD_CLOEXEC); /* stays readable */
+    struct iovec vector[2];
+    struct loop_watch watch;
+    unsigned int ready = 0;
+    struct loop *loop;
+
+    (void)state;
+    assert_non_null(memory);
+    assert_int_equal(ftruncate(file, LARGE), 0);
+    assert_int_equal(loop_create(&loop, 8), 0);
+    loop_watch(loop, &watch, event, count_ready, &ready);
+    for (unsigned int i = 0; i < 3; i++) {
+        read[i].vector = (struct iovec){ memory + i * LARGE, LARGE };
+        loop_read(loop, &read[i].request, file, &read[i].vector, 1, 0, read_ended);
+    }
+    vector[0] = (struct iovec){ memory + 3 * LARGE, 4096 };
+    vector[1] = (struct iovec){ memory + 3 * LARGE + 4096, LOOP_TURN_BYTES };
+    loop_read(loop, &read[3].request, file, vector, 2, 0, read_ended);
+    for (unsigned int turn = 1; loop_requests(loop) > 0; turn++) {
+        unsigned int ended = 0;
+
+        assert_int_equal(loop_run_once(loop, false), 0);
+        for (unsigned int i = 0; i < 4; i++) {
+            ended += read[i].ended;
+        }
+        assert_in_range(ended, 0, turn);
+        assert_in_range(ready, turn - 1, turn);
+    }
+    for (unsigned int i = 0; i < 3; i++) {
+        assert_int_equal(read[i].ended, 1);
+        assert_int_equal(read[i].result, LOOP_TURN_BYTES);
+        assert_int_equal(*(uint32_t *)(void *)(memory + i * LARGE + 4), 1);
+        assert_int_equal(read[i].vector.iov_len, LARGE);
+    }
+    assert_int_equal(read[3].result, 4096);
+    loop_destroy(loop);
+    assert_int_equal(close(event), 0);
+    assert_int_equal(close(file), 0);
+    free(memory);
+}
+
 static void test_entries_out_of_range(void **state)
 {
     struct loop *loop;
@@ -484,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_task_runs_once_a_turn),
         cmocka_unit_test(test_quiet_until_nothing_ends),
         cmocka_unit_test(test_polling_ends_where_it_does_not_pay),
+        cmocka_unit_test(test_large_reads_keep_nobody_waiting),
         cmocka_unit_test(test_entries_out_of_range),
     };
 
