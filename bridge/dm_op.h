@@ -40,7 +40,9 @@ struct bridge_dm_op_describe {
 
 /*
  * Declares the bus of a bridge ready to be probed (a parked guest goes on), or, at a device model's end, not ready. It
- * also ceases to be ready when the server is destroyed. -ENOENT: no such ioreq server, -EPERM: not the caller's.
+ * also ceases to be ready when the server is destroyed. It is ready as long as one server says so. -ENOENT: no such ioreq
+ * server, -EPERM: not the caller's, -ENXIO: it has claimed nothing of the bus, that is, of the ECAM window or a function
+ * of the bridge, or none of plain ranges.
  */
 struct bridge_dm_op_ready {
     uint32_t index;  /* IN */
@@ -49,7 +51,8 @@ struct bridge_dm_op_ready {
     uint32_t pad;
 };
 
-#define BRIDGE_DOORBELLS 256U /* a domain has at most so many bound at once */
+#define BRIDGE_DOORBELLS      256U /* a domain has at most so many bound at once */
+#define BRIDGE_DOORBELLS_SURE 16U  /* of which each of its eight servers is sure: no other can take them */
 
 /*
  * Bind: from now on a guest's write of exactly `size` bytes to `address` sets the event channel pending and is done:
@@ -57,8 +60,8 @@ struct bridge_dm_op_ready {
  * back or the server destroyed. Binding again what is bound (by a device model that was restarted) gives the same
  * port.
  * -EINVAL: size not 1, 2 or 4, or address not a multiple of it. -ENXIO: not inside the bridge's windows. -EPERM: not
- * inside a memory range of the caller's server. -EEXIST: bound by another server, or in another size. -ENOSPC:
- * BRIDGE_DOORBELLS are bound.
+ * inside a memory range of the caller's server. -EEXIST: bound in another size. -ENOSPC: BRIDGE_DOORBELLS are bound, or
+ * those that are not are the share of others, or the guest has no event channel left.
  * Unbind: -ENOENT: the server has bound none that contains the address.
  */
 struct bridge_dm_op_doorbell {
@@ -73,7 +76,7 @@ struct bridge_dm_op_doorbell {
 
 /*
  * Adopt: the server of a device model that died, with its page, ports, claims and doorbells: the one that has the
- * function (bus << 8 | device << 3 | function), or, with BRIDGE_DM_OP_WHOLE, the one that had declared the bus ready.
+ * function (bus << 8 | device << 3 | function), or, with BRIDGE_DM_OP_WHOLE, one that had declared the bus ready.
  * The caller maps the page and binds the ports again. It has the hold time to do so. -ENOENT: there is none of the
  * caller's domain.
  */

@@ -362,8 +362,9 @@ static int open_bus(struct model *model, const struct model_options *options, ch
                               : pci_bus_open(&model->bus, options->shared, &device);
 
     if (result && !options->shared) {
-        (void)snprintf(error, MODEL_ERROR_MAX, "cannot claim the %s: %s", model->plain ? "ranges" : "ECAM window",
-                       strerror(-result));
+        (void)snprintf(error, MODEL_ERROR_MAX, "domain %u, bridge %u: cannot claim the %s: %s", options->domain,
+                       options->bridge, model->plain ? "ranges" : "ECAM window",
+                       result == -EEXIST ? "another device model has some of it" : strerror(-result));
     } else if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "domain %u, bridge %u: function 00:%02x.0: %s", options->domain,
                        options->bridge, device,

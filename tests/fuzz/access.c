@@ -119,10 +119,36 @@ static void raw_operation(struct input *input)
     }
 }
 
+/* Nothing of a bridge is claimed by two. */
+static void check_fences(void)
+{
+    const struct domain *d = &machine.guest;
+    unsigned int i, j, k;
+
+    for (i = 0; i < BRIDGES * BRIDGE_WINDOWS; i++) {
+        const struct bridge_window *w = &machine_bridge(&machine, i / BRIDGE_WINDOWS)->window[i % BRIDGE_WINDOWS];
+
+        for (j = 0; j < 64 && w->size != 0; j++) { /* here and there */
+            const uint64_t gpa = w->base + (j < 16 ? j * 4 : w->size / 64 * j + 4);
+            unsigned int owners = 0;
+
+            for (k = 0; k < MAX_NR_IOREQ_SERVERS; k++) {
+                const struct ioreq_server *s = d->ioreq_server.server[k];
+                const uint64_t sbdf = (i / BRIDGE_WINDOWS) << 16 | (gpa - w->base) / BRIDGE_ECAM_FUNCTION;
+
+                owners += s != NULL && (rangeset_contains_range(s->range[XEN_DMOP_IO_RANGE_MEMORY], gpa, gpa) ||
+                                        (i % BRIDGE_WINDOWS == 0 &&
+                                         rangeset_contains_range(s->range[XEN_DMOP_IO_RANGE_PCI], sbdf, sbdf)));
+            }
+            ASSERT(owners <= 1);
+        }
+    }
+}
+
 static void check_invariants(void)
 {
     const struct domain *d = &machine.guest;
-    unsigned int i, j, servers = 0;
+    unsigned int i, j, servers = 0, bells = 0;
 
     ASSERT(d->pause_count == (machine.pci->held != NULL));
     ASSERT(machine.pci->held == NULL || machine.pci->held->state == IOREQ_PCI_WAITING);
@@ -130,7 +156,10 @@ static void check_invariants(void)
     for (i = 0; i < BRIDGES; i++) {
         const struct ioreq_pci_bridge *b = &machine.pci->bridge[i];
 
-        ASSERT(b->state != IOREQ_PCI_READY || d->ioreq_server.server[b->server] != NULL);
+        ASSERT((b->state == IOREQ_PCI_READY) == (b->ready != 0));
+        for (j = 0; j < MAX_NR_IOREQ_SERVERS; j++) {
+            ASSERT((b->ready & (1u << j)) == 0 || d->ioreq_server.server[j] != NULL);
+        }
         for (j = 0; j < bridge_buses(&b->bridge) << 8; j++) {
             const uint64_t sbdf = i << 16 | j;
 
@@ -154,8 +183,15 @@ static void check_invariants(void)
         ASSERT(d->evtchn[bell->port].state != ECS_FREE);
     }
     for (i = 0; i < MAX_NR_IOREQ_SERVERS; i++) {
+        const struct ioreq_pci_server none = {0}, *server = &machine.pci->server[i];
+
         servers += d->ioreq_server.server[i] != NULL;
+        ASSERT(d->ioreq_server.server[i] != NULL || memcmp(server, &none, sizeof(none)) == 0);
+        ASSERT(server->nr_doorbells <= BRIDGE_DOORBELLS - (MAX_NR_IOREQ_SERVERS - 1) * BRIDGE_DOORBELLS_SURE);
+        bells += server->nr_doorbells;
     }
+    ASSERT(bells == machine.pci->nr_doorbells);
+    check_fences();
     ASSERT(events_in_use(d) == machine.pci->nr_doorbells + servers * d->max_vcpus);
 }
 

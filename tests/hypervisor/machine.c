@@ -188,6 +188,20 @@ unsigned int machine_server(struct machine *m)
     return (unsigned int)id;
 }
 
+unsigned int machine_function_server(struct machine *m)
+{
+    const unsigned int id = machine_server(m);
+    unsigned int i;
+
+    for (i = 0; i < m->pci->nr_bridges; i++) {
+        const uint64_t sbdf = i << 16 | MACHINE_FUNCTION(id);
+
+        hypervisor_assert(i == MACHINE_PLAIN || server_map(&m->guest, id, XEN_DMOP_IO_RANGE_PCI, sbdf, sbdf) == 0,
+                          "not claimed", __FILE__, __LINE__);
+    }
+    return id;
+}
+
 unsigned int machine_server_of(struct machine *m, unsigned int index)
 {
     const struct bridge *b = machine_bridge(m, index);

@@ -73,7 +73,6 @@ static void functions_that_are_not_there(void **state)
     const unsigned int id = machine_server(&machine);
     const uint64_t sbdfs[] = {0x00200, 0x0ffff, 0x10200, 0x1ffff, 0x20000, 0x30000, 0xffff0000, 0x100000000,
                               0x1000000000000, 0x1000000010000, ~0ull};
-    struct ioreq_pci *pci = machine.pci;
     unsigned int i;
 
     (void)state;
@@ -81,8 +80,24 @@ static void functions_that_are_not_there(void **state)
         assert_int_equal(claim(id, sbdfs[i]), -EINVAL);
     }
     assert_background(gpa_of(0));
+}
+
+/* As in a Xen without us: all is kept, and none of it is anybody's business. */
+static void in_a_domain_without_bridges(void **state)
+{
+    const unsigned int id = machine_server(&machine), other = machine_server(&machine);
+    struct ioreq_pci *pci = machine.pci;
+
+    (void)state;
     machine.guest.arch.ioreq_pci = NULL;
-    assert_int_equal(claim(id, 0x08), -EINVAL);
+    assert_int_equal(claim(id, 0x08), 0);
+    assert_int_equal(claim(id, 0x08), -EEXIST);
+    assert_int_equal(claim(other, 0x08), 0);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_PCI, 0x100, ~0ull), 0);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, gpa_of(0), gpa_of(8)), 0);
+    assert_int_equal(server_map(&machine.guest, other, XEN_DMOP_IO_RANGE_MEMORY, gpa_of(0), gpa_of(8)), 0);
+    assert_int_equal(give_back(id, 0x08, 0x08), 0);
+    assert_int_equal(server_destroy(&machine.guest, other), 0);
     machine.guest.arch.ioreq_pci = pci;
 }
 
@@ -176,6 +191,7 @@ int main(void)
         TEST(a_function_has_one_owner),
         TEST(the_last_function_of_each_bridge),
         TEST(functions_that_are_not_there),
+        TEST(in_a_domain_without_bridges),
         TEST(ranges_of_functions_are_refused),
         TEST(several_are_given_back_at_once),
         TEST(a_claim_that_cannot_be_kept_is_none),

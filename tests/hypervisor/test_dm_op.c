@@ -91,7 +91,7 @@ static void no_such_bridge(void **state)
 static void describe_says_what_the_bridge_is(void **state)
 {
     const struct bridge *b = machine_bridge(&machine, 1);
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
     const struct bridge_dm_op_describe *op = &operation.u.describe;
 
     (void)state;
@@ -140,7 +140,7 @@ static void describe_gives_ram_as_far_as_there_is_room(void **state)
 
 static void ready_wants_the_callers_own_server(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     assert_int_equal(machine_ready(&machine, 0, id + 1, 1), -ENOENT);
@@ -155,15 +155,54 @@ static void ready_wants_the_callers_own_server(void **state)
     assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
 }
 
+static void ready_wants_a_claim_on_the_bus(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+    const struct bridge *b = machine_bridge(&machine, 0), *plain = machine_bridge(&machine, MACHINE_PLAIN);
+    const uint64_t memory = b->memory.base, last = b->ecam.base + b->ecam.size - 1;
+
+    (void)state;
+    assert_int_equal(machine_ready(&machine, 0, id, 1), -ENXIO);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, memory, memory + 0xfff), 0);
+    assert_int_equal(machine_ready(&machine, 0, id, 1), -ENXIO); /* a BAR is not the bus */
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_PCI, 0x10008, 0x10008), 0);
+    assert_int_equal(machine_ready(&machine, 0, id, 1), -ENXIO); /* nor is another bridge's function */
+    assert_int_equal(machine_ready(&machine, 0, id, 0), 0);
+    assert_int_equal(machine_ready(&machine, 1, id, 1), 0);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, last, last), 0);
+    assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
+    assert_int_equal(machine_ready(&machine, MACHINE_PLAIN, id, 1), -ENXIO);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, plain->memory.base, plain->memory.base),
+                     0);
+    assert_int_equal(machine_ready(&machine, MACHINE_PLAIN, id, 1), 0);
+}
+
+/* It is ready as long as one of them says so: none can take back what another one said. */
+static void ready_is_not_a_neighbours_to_take_back(void **state)
+{
+    const unsigned int id = machine_function_server(&machine), other = machine_function_server(&machine);
+
+    (void)state;
+    assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
+    assert_int_equal(machine_ready(&machine, 0, other, 1), 0);
+    assert_int_equal(machine_ready(&machine, 0, other, 0), 0);
+    assert_int_equal(machine_status(&machine, 0, BRIDGE_STATUS_STATE), 1);
+    assert_int_equal(machine_ready(&machine, 0, other, 1), 0);
+    assert_int_equal(server_destroy(&machine.guest, other), 0);
+    assert_int_equal(machine_status(&machine, 0, BRIDGE_STATUS_STATE), 1);
+    assert_int_equal(machine_ready(&machine, 0, id, 0), 0);
+    assert_int_equal(machine_status(&machine, 0, BRIDGE_STATUS_STATE), 0);
+}
+
 static void generation_counts_attachments(void **state)
 {
-    const unsigned int first = machine_server(&machine), second = machine_server(&machine);
+    const unsigned int first = machine_function_server(&machine), second = machine_function_server(&machine);
 
     (void)state;
     assert_int_equal(machine_ready(&machine, 0, first, 1), 0);
     assert_int_equal(machine_ready(&machine, 0, first, 1), 0); /* again: the same attachment */
     assert_int_equal(machine_status(&machine, 0, BRIDGE_STATUS_GENERATION), 1);
-    assert_int_equal(machine_ready(&machine, 0, second, 1), 0); /* somebody else takes over */
+    assert_int_equal(machine_ready(&machine, 0, second, 1), 0); /* somebody else says so too */
     assert_int_equal(machine_status(&machine, 0, BRIDGE_STATUS_GENERATION), 2);
     assert_int_equal(machine_ready(&machine, 0, first, 0), 0); /* it has nothing to say any more */
     assert_int_equal(machine_status(&machine, 0, BRIDGE_STATUS_STATE), 1);
@@ -176,7 +215,7 @@ static void generation_counts_attachments(void **state)
 
 static void a_server_that_goes_takes_ready_along(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
@@ -196,6 +235,8 @@ int main(void)
         TEST_WITH_HOLD(describe_says_what_the_bridge_is),
         TEST(describe_gives_ram_as_far_as_there_is_room),
         TEST(ready_wants_the_callers_own_server),
+        TEST(ready_wants_a_claim_on_the_bus),
+        TEST(ready_is_not_a_neighbours_to_take_back),
         TEST(generation_counts_attachments),
         TEST(a_server_that_goes_takes_ready_along),
     };

@@ -115,17 +115,29 @@ static void only_inside_the_servers_own_claim(void **state)
     assert_int_equal(machine_unbind(&machine, 0, 7, memory(0), 4), -ENOENT);
 }
 
+/* A page of the window that is another server's. */
+static unsigned int neighbour_of(unsigned int id, unsigned int offset)
+{
+    const unsigned int other = machine_server(&machine);
+
+    assert_int_equal(server_unmap(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, memory(offset),
+                                  memory(offset + 0xfff)), 0);
+    assert_int_equal(server_map(&machine.guest, other, XEN_DMOP_IO_RANGE_MEMORY, memory(offset),
+                                memory(offset + 0xfff)), 0);
+    return other;
+}
+
 static void one_at_an_address(void **state)
 {
-    const unsigned int id = machine_server_of(&machine, 0), other = machine_server_of(&machine, 0);
+    const unsigned int id = machine_server_of(&machine, 0), other = neighbour_of(id, 0x1000);
 
     (void)state;
     assert_int_equal(machine_bind(&machine, 0, id, memory(0x100), 4, NULL), 0);
     assert_int_equal(machine_bind(&machine, 0, id, memory(0x100), 2, NULL), -EEXIST);
-    assert_int_equal(machine_bind(&machine, 0, other, memory(0x100), 4, NULL), -EEXIST);
+    assert_int_equal(machine_bind(&machine, 0, other, memory(0x100), 4, NULL), -EPERM);
     assert_int_equal(machine_bind(&machine, 0, id, memory(0x10a), 2, NULL), 0);
     assert_int_equal(machine_bind(&machine, 0, id, memory(0x108), 2, NULL), 0);
-    assert_int_equal(machine_bind(&machine, 0, other, memory(0x104), 4, NULL), 0);
+    assert_int_equal(machine_bind(&machine, 0, other, memory(0x1104), 4, NULL), 0);
     assert_int_equal(machine_bind(&machine, 0, id, memory(0xfc), 4, NULL), 0);
     assert_int_equal(bells(), 5);
     assert_int_equal(guest_write(&machine, memory(0x100), 4, 0), IO_HANDLED);
@@ -146,15 +158,17 @@ static void binding_again_gives_the_same_port(void **state)
     assert_int_equal(bells(), 1);
 }
 
+#define ONES_OWN (BRIDGE_DOORBELLS - (MAX_NR_IOREQ_SERVERS - 1) * BRIDGE_DOORBELLS_SURE)
+
 static void as_many_as_there_is_room_for(void **state)
 {
     const unsigned int id = machine_server_of(&machine, 0);
-    uint32_t port[BRIDGE_DOORBELLS];
+    uint32_t port[ONES_OWN];
     unsigned int i;
 
     (void)state;
-    for (i = 0; i < BRIDGE_DOORBELLS; i++) { /* in an order that is not that of the addresses */
-        const unsigned int place = i * 37 % BRIDGE_DOORBELLS;
+    for (i = 0; i < ONES_OWN; i++) { /* in an order that is not that of the addresses */
+        const unsigned int place = i * 37 % ONES_OWN;
 
         assert_int_equal(machine_bind(&machine, 0, id, memory(place * 4), 4, &port[place]), 0);
         assert_int_equal(emulator_binds(&machine.guest, port[place], &machine.dom0), 0);
@@ -162,13 +176,13 @@ static void as_many_as_there_is_room_for(void **state)
     }
     assert_int_equal(machine_bind(&machine, 0, id, memory(0x1000), 4, NULL), -ENOSPC);
     assert_int_equal(machine_bind(&machine, 0, id, memory(0x10), 4, NULL), 0); /* it is there already */
-    for (i = 0; i < BRIDGE_DOORBELLS; i++) {
+    for (i = 0; i < ONES_OWN; i++) {
         assert_int_equal(guest_write(&machine, memory(i * 4), 4, 0), IO_HANDLED);
         assert_int_equal(event_pending(&machine.guest, port[i]), 1);
     }
     assert_int_equal(machine_unbind(&machine, 0, id, memory(0x10), 4), 0);
     assert_int_equal(machine_bind(&machine, 0, id, memory(0x1000), 4, NULL), 0);
-    for (i = 0; i < BRIDGE_DOORBELLS; i++) {
+    for (i = 0; i < ONES_OWN; i++) {
         assert_int_equal(guest_write(&machine, memory(i * 4), 4, 0), i == 4 ? IO_RETRY : IO_HANDLED);
         if (i == 4) {
             machine_answer(&machine, 0);
@@ -176,6 +190,33 @@ static void as_many_as_there_is_room_for(void **state)
             assert_int_equal(event_pending(&machine.guest, port[i]), 1);
         }
     }
+}
+
+/* 31 devices with four queues each, of one server, have room; and whoever comes later has his share. */
+static void one_server_cannot_take_all(void **state)
+{
+    const unsigned int greedy = machine_server_of(&machine, 0);
+    unsigned int taken = 0, server, other, i;
+
+    (void)state;
+    while (machine_bind(&machine, 0, greedy, memory(taken * 4), 4, NULL) == 0) {
+        taken++;
+    }
+    assert_int_equal(taken, ONES_OWN);
+    assert_true(taken >= 31 * 4);
+    for (server = 1; server < MAX_NR_IOREQ_SERVERS; server++) {
+        other = neighbour_of(greedy, server * 0x1000);
+        for (i = 0; i < BRIDGE_DOORBELLS_SURE; i++) {
+            assert_int_equal(machine_bind(&machine, 0, other, memory(server * 0x1000 + i * 4), 4, NULL), 0);
+        }
+        assert_int_equal(machine_bind(&machine, 0, other, memory(server * 0x1000 + i * 4), 4, NULL), -ENOSPC);
+    }
+    assert_int_equal(bells(), BRIDGE_DOORBELLS);
+    /* What the greedy one gives back is anybody's. */
+    assert_int_equal(machine_unbind(&machine, 0, greedy, memory(0), 4), 0);
+    assert_int_equal(machine_bind(&machine, 0, other, memory(7 * 0x1000 + i * 4), 4, NULL), 0);
+    assert_int_equal(machine_bind(&machine, 0, greedy, memory(0), 4, NULL), -ENOSPC);
+    assert_int_equal(bells(), BRIDGE_DOORBELLS);
 }
 
 static void without_an_event_channel_there_is_none(void **state)
@@ -192,7 +233,7 @@ static void without_an_event_channel_there_is_none(void **state)
 
 static void unbind_what_is_bound(void **state)
 {
-    const unsigned int id = machine_server_of(&machine, 0), other = machine_server_of(&machine, 0);
+    const unsigned int id = machine_server_of(&machine, 0), other = neighbour_of(id, 0x1000);
 
     (void)state;
     assert_int_equal(machine_unbind(&machine, 0, id, memory(0), 4), -ENOENT);
@@ -200,6 +241,7 @@ static void unbind_what_is_bound(void **state)
     assert_int_equal(machine_bind(&machine, 0, id, memory(8), 4, NULL), 0);
     assert_int_equal(machine_unbind(&machine, 0, id, memory(4), 4), -ENOENT);
     assert_int_equal(machine_unbind(&machine, 0, other, memory(8), 4), -ENOENT);
+    assert_int_equal(server_unmap(&machine.guest, other, XEN_DMOP_IO_RANGE_MEMORY, memory(0), memory(0xfff)), -ENOENT);
     assert_int_equal(machine_unbind(&machine, 0, id, memory(12), 4), -ENOENT);
     assert_int_equal(machine_unbind(&machine, 0, id, memory(0), 4), 0);
     assert_int_equal(machine_unbind(&machine, 0, id, memory(0), 4), -ENOENT);
@@ -208,14 +250,15 @@ static void unbind_what_is_bound(void **state)
 
 static void they_go_with_the_claim_around_them(void **state)
 {
-    const unsigned int id = machine_server(&machine), other = machine_server_of(&machine, 0);
+    const unsigned int id = machine_server(&machine), other = machine_server(&machine);
     unsigned int i;
 
     (void)state;
     assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, memory(0), memory(0x3fff)), 0);
+    assert_int_equal(server_map(&machine.guest, other, XEN_DMOP_IO_RANGE_MEMORY, memory(0x4000), memory(0x4fff)), 0);
     for (i = 0; i < 4; i++) {
         assert_int_equal(machine_bind(&machine, 0, id, memory(i * 0x1000), 4, NULL), 0);
-        assert_int_equal(machine_bind(&machine, 0, other, memory(i * 0x1000 + 8), 4, NULL), 0);
+        assert_int_equal(machine_bind(&machine, 0, other, memory(0x4000 + i * 8), 4, NULL), 0);
     }
     assert_int_equal(server_unmap(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, memory(0x1000), memory(0x2fff)), 0);
     assert_int_equal(bells(), 6);
@@ -239,15 +282,15 @@ static void a_claim_taken_back_in_the_middle_of_one(void **state)
 
 static void they_go_with_the_server(void **state)
 {
-    const unsigned int id = machine_server_of(&machine, 0), other = machine_server_of(&machine, 0);
+    const unsigned int id = machine_server_of(&machine, 0), other = neighbour_of(id, 0x1000);
 
     (void)state;
     assert_int_equal(machine_bind(&machine, 0, id, memory(0), 4, NULL), 0);
-    assert_int_equal(machine_bind(&machine, 0, other, memory(4), 4, NULL), 0);
+    assert_int_equal(machine_bind(&machine, 0, other, memory(0x1004), 4, NULL), 0);
     assert_int_equal(machine_bind(&machine, 0, id, machine_bridge(&machine, 0)->prefetch.base, 4, NULL), 0);
     assert_int_equal(server_destroy(&machine.guest, id), 0);
     assert_int_equal(bells(), 1);
-    assert_int_equal(guest_write(&machine, memory(4), 4, 0), IO_HANDLED);
+    assert_int_equal(guest_write(&machine, memory(0x1004), 4, 0), IO_HANDLED);
     assert_null(machine_request(&machine));
 }
 
@@ -273,6 +316,7 @@ int main(void)
         TEST(one_at_an_address),
         TEST(binding_again_gives_the_same_port),
         TEST(as_many_as_there_is_room_for),
+        TEST(one_server_cannot_take_all),
         TEST(without_an_event_channel_there_is_none),
         TEST(unbind_what_is_bound),
         TEST(they_go_with_the_claim_around_them),

@@ -55,7 +55,7 @@ static void every_window_holds_but_the_service_area(void **state)
 
 static void released_by_ready(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     assert_held(0);
@@ -75,7 +75,7 @@ static void released_by_ready(void **state)
 
 static void second_vcpu_is_not_paused_twice(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
     unsigned int i;
 
     (void)state;
@@ -88,7 +88,7 @@ static void second_vcpu_is_not_paused_twice(void **state)
 
 static void clock_stops_only_when_all_are_descheduled(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     machine.guest_vcpu[1].is_running = true;
@@ -110,7 +110,7 @@ static void clock_stops_only_when_all_are_descheduled(void **state)
 
 static void ready_before_the_clock_is_stopped(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     machine.guest_vcpu[0].is_running = true;
@@ -161,7 +161,7 @@ static void given_up_though_a_vcpu_never_stops(void **state)
 
 static void served_after_it_was_given_up(void **state)
 {
-    const unsigned int id = machine_server_of(&machine, 0);
+    const unsigned int id = machine_server_of(&machine, 1);
 
     (void)state;
     assert_int_equal(guest_read(&machine, machine_bridge(&machine, 1)->memory.base, 4).state, IO_RETRY);
@@ -174,7 +174,7 @@ static void served_after_it_was_given_up(void **state)
 
 static void never_again_after_the_first_ready(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
@@ -188,7 +188,7 @@ static void never_again_after_the_first_ready(void **state)
 
 static void not_ready_does_not_end_the_wait(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     assert_int_equal(machine_ready(&machine, 0, id, 0), 0);
@@ -202,7 +202,7 @@ static void not_ready_does_not_end_the_wait(void **state)
 
 static void ready_of_another_bridge_does_not_release(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     assert_held(0);
@@ -217,7 +217,7 @@ static void ready_of_another_bridge_does_not_release(void **state)
 
 static void one_bridge_after_the_other(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     assert_held(0);
@@ -243,7 +243,7 @@ static void become_ready(struct hypervisor_lock *lock)
 
 static void ready_while_an_access_is_on_its_way(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     assert_int_equal(id, 0);
@@ -255,7 +255,7 @@ static void ready_while_an_access_is_on_its_way(void **state)
 
 static void a_timer_that_comes_too_late(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     assert_held(0);
@@ -305,7 +305,10 @@ static void plain_ranges_hold_too(void **state)
     (void)state;
     assert_int_equal(guest_read(&machine, b->memory.base + b->memory.size - 4, 4).state, IO_RETRY);
     assert_int_equal(machine.guest.pause_count, 1);
+    assert_int_equal(machine_ready(&machine, MACHINE_PLAIN, id, 1), -ENXIO);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, b->prefetch.base, b->prefetch.base), 0);
     assert_int_equal(machine_ready(&machine, MACHINE_PLAIN, id, 1), 0);
+    assert_int_equal(server_unmap(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, b->prefetch.base, b->prefetch.base), 0);
     assert_runs();
     assert_background(b->prefetch.base);
 }
@@ -313,7 +316,7 @@ static void plain_ranges_hold_too(void **state)
 static void cache_maintenance_waits_too(void **state)
 {
     const struct hsr_dabt dabt = {.cache = 1, .write = 1};
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     assert_int_equal(machine_access(&machine, dabt, INSTR_CACHE, ecam(0), MACHINE_POISON).state, IO_RETRY);

@@ -45,7 +45,7 @@ static void given_up_after_the_hold_time(void **state)
     pass(1);
     assert_false(exists(id));
     assert_int_equal(console.lines, 1);
-    assert_true(console_says("ioreq server 0: no device model for 30000 ms, destroyed"));
+    assert_true(console_says("ioreq server 0: its device model is gone, destroyed"));
     assert_null(machine_request(&machine)); /* answered with all ones */
     assert_int_equal(machine.guest_vcpu[0].io.req.data, ~0ull);
     machine_answer(&machine, 0);
@@ -87,7 +87,7 @@ static void adopted_in_time(void **state)
 
 static void bound_again_in_time_without_adopting(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     dies(&machine.dom0);
@@ -105,7 +105,7 @@ static void bound_again_in_time_without_adopting(void **state)
 
 static void adopting_gives_the_hold_time_again(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
     uint32_t server;
 
     (void)state;
@@ -123,7 +123,7 @@ static void adopting_gives_the_hold_time_again(void **state)
 
 static void dying_again_soon_gets_all_of_the_hold_time(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
     uint32_t server;
 
     (void)state;
@@ -146,7 +146,7 @@ static void bound_late_and_dying_again(void **state)
 
     (void)state;
     for (round = 0; round < 2; round++) { /* a device model that adopts, and one that knows of nothing */
-        const unsigned int id = machine_server(&machine);
+        const unsigned int id = machine_function_server(&machine);
         uint32_t server;
 
         assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
@@ -168,7 +168,7 @@ static void bound_late_and_dying_again(void **state)
 
 static void who_may_adopt(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
     uint32_t server;
 
     (void)state;
@@ -180,6 +180,7 @@ static void who_may_adopt(void **state)
     assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT);
     machine_be(&machine, &machine.dom0);
     assert_int_equal(machine_adopt(&machine, 1, &server), -ENOENT); /* it served another bridge */
+    assert_int_equal(machine_adopt_owner(&machine, 0, 0xf7, &server), -ENOENT);
     assert_int_equal(machine_adopt(&machine, 0, &server), 0);
     assert_int_equal(machine_ready(&machine, 0, id, 0), 0);
     assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT); /* it had ended in order */
@@ -188,7 +189,7 @@ static void who_may_adopt(void **state)
 /* Several that share a bridge: each is known by a function of its own, whether or not it is the one that said ready. */
 static void adopted_by_a_function(void **state)
 {
-    const unsigned int first = machine_server(&machine), second = machine_server(&machine);
+    const unsigned int first = machine_function_server(&machine), second = machine_function_server(&machine);
     const uint32_t nowhere[] = { 0x0b, 0x200, 0xffff, 0x10009, 0xfffffffe };
     uint32_t server = ~0u;
     unsigned int i;
@@ -221,15 +222,106 @@ static void adopted_by_a_function(void **state)
     assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT); /* nobody said ready */
 }
 
-static void one_dead_port_is_enough(void **state)
+/* Such as a QEMU with -smp 1 for a guest with two vCPUs, or one that closes a port by itself. */
+static void a_device_model_of_fewer_vcpus_lives(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     emulator_closes(&machine.guest, machine.guest.ioreq_server.server[id]->vcpu[1].ioreq_evtchn);
-    pass(HOLD);
-    pass(HOLD);
+    pass(3 * HOLD);
+    assert_true(exists(id));
+    emulator_closes(&machine.guest, machine.guest.ioreq_server.server[id]->vcpu[0].ioreq_evtchn);
+    tasklets_run();
+    pass(HOLD - 1);
+    assert_true(exists(id));
+    pass(1);
     assert_false(exists(id));
+}
+
+/* One that never bound the port of vCPU 1 is alive; somebody describes the bridge, so that Xen looks. */
+static void a_port_that_was_never_bound_is_no_death(void **state)
+{
+    const int id = server_create(&machine.guest);
+    struct bridge_dm_op op = {.op = BRIDGE_DM_OP_DESCRIBE};
+
+    (void)state;
+    assert_true(id >= 0);
+    assert_int_equal(emulator_binds(&machine.guest, machine.guest.ioreq_server.server[id]->vcpu[0].ioreq_evtchn,
+                                    &machine.dom0), 0);
+    assert_int_equal(machine_dm_op(&machine, &op), 0);
+    pass(3 * HOLD);
+    assert_true(exists((unsigned int)id));
+}
+
+static void a_new_server_of_the_same_id_has_all_of_its_time(void **state)
+{
+    const unsigned int id = machine_function_server(&machine);
+
+    (void)state;
+    dies(&machine.dom0);
+    pass(HOLD - 1);
+    assert_int_equal(server_destroy(&machine.guest, id), 0);
+    assert_int_equal(server_create(&machine.guest), (int)id);
+    pass(SECONDS(10)); /* it is slow to bind its ports */
+    assert_true(exists(id));
+    assert_int_equal(server_bind(&machine.guest, id), 0);
+    pass(3 * HOLD);
+    assert_true(exists(id));
+}
+
+/* A server of virtio-mmio devices at addresses of their own, say, which nobody has to adopt. */
+static void servers_that_have_nothing_of_a_bridge_stay(void **state)
+{
+    const unsigned int types[] = {XEN_DMOP_IO_RANGE_MEMORY, XEN_DMOP_IO_RANGE_PORT};
+    unsigned int i, id;
+
+    (void)state;
+    for (i = 0; i < ARRAY_SIZE(types); i++) {
+        id = machine_server(&machine);
+        assert_int_equal(server_map(&machine.guest, id, types[i], 0x2000000, 0x20001ff), 0);
+    }
+    id = machine_server(&machine);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, 0x3000000, 0x3000fff), 0);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_PCI, 8, 8), 0); /* but this one has */
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, 0x3001000, 0x3001fff), 0);
+    dies(&machine.dom0);
+    pass(3 * HOLD);
+    assert_true(exists(0));
+    assert_true(exists(1));
+    assert_false(exists(id));
+}
+
+/* Nobody of another domain may adopt what it has left. */
+static void a_dying_emulator_domain_is_not_waited_for(void **state)
+{
+    unsigned int id, mine;
+
+    (void)state;
+    mine = machine_function_server(&machine);
+    machine_be(&machine, &machine.other);
+    id = machine_function_server(&machine);
+    machine_be(&machine, &machine.dom0);
+    machine.other.is_dying = 1;
+    dies(&machine.other);
+    assert_false(exists(id));
+    assert_true(exists(mine));
+    assert_int_equal(console.lines, 1);
+}
+
+/* It has claimed before it has bound a port, and then was killed: nobody has described the bridge since. */
+static void claimed_but_never_bound(void **state)
+{
+    const int id = server_create(&machine.guest);
+
+    (void)state;
+    assert_true(id >= 0);
+    assert_int_equal(server_map(&machine.guest, (unsigned int)id, XEN_DMOP_IO_RANGE_PCI, 8, 8), 0);
+    tasklets_run();
+    pass(HOLD - 1);
+    assert_true(exists((unsigned int)id));
+    pass(1);
+    assert_false(exists((unsigned int)id));
 }
 
 /* Of a device model that died between creating the server and binding its ports. */
@@ -260,9 +352,9 @@ static void each_server_has_a_time_of_its_own(void **state)
 
     (void)state;
     machine_be(&machine, &machine.other);
-    second = machine_server(&machine);
+    second = machine_function_server(&machine);
     machine_be(&machine, &machine.dom0);
-    first = machine_server(&machine);
+    first = machine_function_server(&machine);
     dies(&machine.dom0);
     pass(SECONDS(10));
     dies(&machine.other);
@@ -276,13 +368,13 @@ static void each_server_has_a_time_of_its_own(void **state)
 
 static void the_place_of_one_given_up_is_free_again(void **state)
 {
-    unsigned int id = machine_server(&machine);
+    unsigned int id = machine_function_server(&machine);
 
     (void)state;
     dies(&machine.dom0);
     pass(HOLD);
     assert_false(exists(id));
-    id = machine_server(&machine);
+    id = machine_function_server(&machine);
     pass(3 * HOLD);
     assert_true(exists(id));
     dies(&machine.dom0);
@@ -292,12 +384,12 @@ static void the_place_of_one_given_up_is_free_again(void **state)
 
 static void destroyed_by_a_new_device_model(void **state)
 {
-    unsigned int id = machine_server(&machine);
+    unsigned int id = machine_function_server(&machine);
 
     (void)state;
     dies(&machine.dom0);
     assert_int_equal(server_destroy(&machine.guest, id), 0);
-    id = machine_server(&machine);
+    id = machine_function_server(&machine);
     pass(3 * HOLD);
     assert_true(exists(id));
     assert_int_equal(console.lines, 0);
@@ -305,7 +397,7 @@ static void destroyed_by_a_new_device_model(void **state)
 
 static void a_dying_domain_is_left_alone(void **state)
 {
-    const unsigned int id = machine_server(&machine);
+    const unsigned int id = machine_function_server(&machine);
 
     (void)state;
     machine.guest.is_dying = 1;
@@ -340,7 +432,12 @@ int main(void)
         TEST(bound_late_and_dying_again),
         TEST(who_may_adopt),
         TEST(adopted_by_a_function),
-        TEST(one_dead_port_is_enough),
+        TEST(a_device_model_of_fewer_vcpus_lives),
+        TEST(a_port_that_was_never_bound_is_no_death),
+        TEST(a_new_server_of_the_same_id_has_all_of_its_time),
+        TEST(servers_that_have_nothing_of_a_bridge_stay),
+        TEST(a_dying_emulator_domain_is_not_waited_for),
+        TEST(claimed_but_never_bound),
         TEST(a_server_whose_ports_nobody_binds),
         TEST(each_server_has_a_time_of_its_own),
         TEST(the_place_of_one_given_up_is_free_again),

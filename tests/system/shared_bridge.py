@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Two device models share a bridge, each with one function of it: the guest finds both at its first look, nobody else
-gets a function that is taken, and when one of them is killed the other goes on.
+gets a function that is taken, or the ECAM window with it, and when one of them is killed the other goes on.
 """
 import sys
 from pathlib import Path
@@ -32,7 +32,9 @@ def one_bridge_two_device_models():
                     "sidebridge-dm: domain 1, bridge 0: function 00:02.0: another device model has it$")
     console.require(r"dom0: sb: dom0 status 1 of --share .*,addr=1: "
                     "sidebridge-dm: domain 1, bridge 0: function 00:01.0: another device model has it$")
-    console.require(r"dom0: sb: dom0 status 1 of --blk \S+: sidebridge-dm: domain 1: "
+    console.require(r"dom0: sb: dom0 status 1 of --blk \S+four: sidebridge-dm: domain 1, bridge 0: "
+                    "cannot claim the ECAM window: another device model has some of it$")
+    console.require(r"dom0: sb: dom0 status 1 of --blk \S+three: sidebridge-dm: domain 1: "
                     "another device model serves this bridge$")
     said = [str(line) for line in console.lines]
     dead = said[said.index("dom0: sb: dom0 killed the device model of one"):]

@@ -7,6 +7,7 @@
 
 #define rspin_lock(l) spin_lock_recursive(l)
 #define rspin_unlock(l) spin_unlock_recursive(l)
+#define rspin_is_locked(l) spin_is_locked(l)
 
 #define phandle_intc phandle_gic
 

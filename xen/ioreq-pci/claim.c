@@ -1,39 +1,132 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What an ioreq server claims of a bridge beyond ranges of memory: single
+ * What an ioreq server claims of a bridge: ranges of its windows, single
  * functions, and doorbells inside its memory ranges.
  *
- * A function belongs to at most one server; a byte a function says to which,
- * so that a configuration access costs the same however many are claimed. A
- * doorbell is an address that, when written, sets an event channel pending.
+ * Whatever is claimed of a bridge has one owner: a range of the ECAM window and
+ * the functions in it are the same for that. What is claimed beside the windows
+ * is as ever: the newest server comes first.
+ *
+ * Who claims a function is known by a byte a function, so that a configuration
+ * access costs the same however many are claimed. A doorbell is an address
+ * that, when written, sets an event channel pending.
  */
 
 #include <xen/event.h>
 #include <xen/ioreq.h>
+#include <xen/nospec.h>
 
 #include "private.h"
+
+/*
+ * A server whose device model does not know how to say ready, such as QEMU's,
+ * counts as ready so long after the last range that it has mapped.
+ */
+#define IOREQ_PCI_SETTLE MILLISECS(2000)
+
+/*
+ * Whether another server has any byte of the bridge from first to last. One
+ * whose device model, of the same domain, has died must not shut out its
+ * successor: it goes.
+ */
+static bool taken(struct domain *d, unsigned int id, unsigned int segment,
+                  paddr_t first, paddr_t last)
+{
+    const struct bridge *b = &d->arch.ioreq_pci->bridge[segment].bridge;
+    paddr_t sbdf = (paddr_t)segment << 16;
+    unsigned int i;
+
+    for ( i = 0; i < MAX_NR_IOREQ_SERVERS; i++ )
+    {
+        struct ioreq_server *s = d->ioreq_server.server[i];
+
+        if ( i == id || !s ||
+             (!rangeset_overlaps_range(s->range[XEN_DMOP_IO_RANGE_MEMORY],
+                                       first, last) &&
+              !(bridge_window_contains(&b->ecam, first) &&
+                rangeset_overlaps_range(
+                    s->range[XEN_DMOP_IO_RANGE_PCI],
+                    sbdf + (first - b->ecam.base) / BRIDGE_ECAM_FUNCTION,
+                    sbdf + (last - b->ecam.base) / BRIDGE_ECAM_FUNCTION))) )
+            continue;
+
+        if ( s->emulator != current->domain ||
+             ioreq_pci_life(d, i) != IOREQ_PCI_ORPHAN )
+            return true;
+
+        ioreq_pci_give_up(d, i);
+    }
+
+    return false;
+}
 
 int ioreq_pci_map(struct domain *d, ioservid_t id, uint32_t type,
                   uint64_t first, uint64_t last)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
+    struct ioreq_pci_server *server;
+    unsigned int i, j, sbdf = 0, touched = 0, buses = 0;
 
-    if ( type == XEN_DMOP_IO_RANGE_MEMORY )
-        ioreq_pci_settle(d, ioreq_pci_find(d, first), id);
-
-    if ( type != XEN_DMOP_IO_RANGE_PCI )
+    /* Without bridges all is as it is without us. */
+    if ( !pci )
         return 0;
 
-    /* Functions are claimed one by one: the work of a call stays bounded. */
-    if ( !pci || first != last || first >= pci->nr_owners ||
-         ((first >> 8) & 0xff) >=
-         bridge_buses(&pci->bridge[first >> 16].bridge) )
-        return -EINVAL;
+    if ( type == XEN_DMOP_IO_RANGE_PCI )
+    {
+        const struct bridge *b;
 
-    if ( pci->owner[first] )
-        return -EEXIST;
+        /* Functions are claimed one by one: the work of a call is bounded. */
+        if ( first != last || first >= pci->nr_owners )
+            return -EINVAL;
 
-    pci->owner[first] = id + 1;
+        sbdf = array_index_nospec((unsigned int)first, pci->nr_owners);
+        b = &pci->bridge[sbdf >> 16].bridge;
+        first = b->ecam.base + (paddr_t)(sbdf & 0xffff) * BRIDGE_ECAM_FUNCTION;
+        last = first + BRIDGE_ECAM_FUNCTION - 1;
+        if ( !bridge_window_contains(&b->ecam, first) )
+            return -EINVAL;
+    }
+
+    server = &pci->server[array_index_nospec(id, MAX_NR_IOREQ_SERVERS)];
+
+    for ( i = 0; type != XEN_DMOP_IO_RANGE_PORT && i < IOREQ_PCI_BRIDGES; i++ )
+        for ( j = 0; j < BRIDGE_WINDOWS; j++ )
+        {
+            const struct bridge *b = &pci->bridge[i].bridge;
+            const struct bridge_window *w = &b->window[j];
+            paddr_t from = max(first, w->base);
+            paddr_t to = min(last, w->base + (w->size - 1));
+
+            if ( !w->size || from > to )
+                continue;
+
+            if ( taken(d, id, i, from, to) )
+                return -EEXIST;
+
+            touched |= 1U << i;
+            if ( w == &b->ecam || !b->ecam.size )
+                buses |= 1U << i;
+        }
+
+    if ( !touched )
+    {
+        server->elsewhere = true;
+        return 0;
+    }
+
+    server->ours = true;
+    server->buses |= buses;
+    if ( type == XEN_DMOP_IO_RANGE_PCI )
+        pci->owner[sbdf] = id + 1;
+    else
+        for ( i = 0; i < IOREQ_PCI_BRIDGES; i++ )
+            if ( (touched & server->buses & (1U << i)) &&
+                 !pci->bridge[i].ready )
+                server->settled[i] = NOW() + IOREQ_PCI_SETTLE;
+
+    /* From now on it may be asked for something: is anybody there? */
+    (void)ioreq_pci_life(d, id);
+    ioreq_pci_emulator_closed(d);
 
     return 0;
 }
@@ -43,17 +136,17 @@ struct ioreq_server *ioreq_pci_select(struct domain *d, ioreq_t *p)
     const struct ioreq_pci *pci = d->arch.ioreq_pci;
     const struct ioreq_pci_bridge *b = ioreq_pci_find(d, p->addr);
     struct ioreq_server *s;
-    unsigned int segment, owner;
-    uint64_t offset, sbdf;
+    unsigned int segment, sbdf, owner;
+    uint64_t offset;
 
     if ( !b || !bridge_window_contains(&b->bridge.ecam, p->addr) )
         return NULL;
 
     segment = b - pci->bridge;
     offset = p->addr - b->bridge.ecam.base;
-    sbdf = (segment << 16) + offset / BRIDGE_ECAM_FUNCTION;
+    sbdf = (segment << 16) + (unsigned int)(offset / BRIDGE_ECAM_FUNCTION);
+    sbdf = array_index_nospec(sbdf, pci->nr_owners);
     offset %= BRIDGE_ECAM_FUNCTION;
-
     owner = ACCESS_ONCE(pci->owner[sbdf]);
     /* Configuration requests have 4 bytes at most (PCIe 6.0, 7.2.2). */
     if ( !owner || p->size > 4 || p->size > BRIDGE_ECAM_FUNCTION - offset )
@@ -64,20 +157,9 @@ struct ioreq_server *ioreq_pci_select(struct domain *d, ioreq_t *p)
         return NULL;
 
     p->type = IOREQ_TYPE_PCI_CONFIG;
-    p->addr = (sbdf << 32) | offset;
+    p->addr = ((uint64_t)sbdf << 32) | offset;
 
     return s;
-}
-
-int ioreq_pci_check_server(struct domain *d, unsigned int id)
-{
-    const struct ioreq_server *s =
-        id < MAX_NR_IOREQ_SERVERS ? d->ioreq_server.server[id] : NULL;
-
-    if ( !s )
-        return -ENOENT;
-
-    return s->emulator == current->domain ? 0 : -EPERM;
 }
 
 /* Index of the first doorbell that is not below the address. */
@@ -120,6 +202,18 @@ bool ioreq_pci_ring(struct domain *d, paddr_t gpa, unsigned int size)
     return found;
 }
 
+/* Whether the server may have one more: all others are sure of their share. */
+static bool room_for_doorbell(const struct ioreq_pci *pci, unsigned int id)
+{
+    unsigned int taken = pci->server[id].nr_doorbells, i;
+
+    for ( i = 0; i < MAX_NR_IOREQ_SERVERS; i++ )
+        if ( i != id )
+            taken += max(pci->server[i].nr_doorbells, BRIDGE_DOORBELLS_SURE);
+
+    return taken < BRIDGE_DOORBELLS;
+}
+
 static int bind(struct domain *d, struct ioreq_pci *pci,
                 struct bridge_dm_op_doorbell *op)
 {
@@ -131,11 +225,10 @@ static int bind(struct domain *d, struct ioreq_pci *pci,
     {
         op->port = bell->port;
 
-        return bell->server == op->server && bell->size == op->size
-               ? 0 : -EEXIST;
+        return bell->size == op->size ? 0 : -EEXIST;
     }
 
-    if ( pci->nr_doorbells == BRIDGE_DOORBELLS )
+    if ( !room_for_doorbell(pci, op->server) )
         return -ENOSPC;
 
     port = alloc_unbound_xen_event_channel(d, 0, current->domain->domain_id,
@@ -151,6 +244,7 @@ static int bind(struct domain *d, struct ioreq_pci *pci,
         .port = port,
     };
     pci->nr_doorbells++;
+    pci->server[op->server].nr_doorbells++;
     op->port = port;
 
     return 0;
@@ -171,7 +265,7 @@ int ioreq_pci_bind(struct domain *d, const struct ioreq_pci_bridge *b,
          bridge_service_contains(&b->bridge, op->address) )
         return -ENXIO;
 
-    rc = ioreq_pci_check_server(d, op->server);
+    rc = ioreq_pci_check_server(d, &op->server);
     if ( rc )
         return rc;
 
@@ -203,7 +297,10 @@ static bool remove_doorbells(struct domain *d, ioservid_t id, paddr_t first,
 
         if ( bell->server == id && bell->address <= last &&
              bell->address + bell->size - 1 >= first )
+        {
             free_xen_event_channel(d, bell->port);
+            pci->server[id].nr_doorbells--;
+        }
         else
             pci->doorbell[kept++] = *bell;
     }
@@ -216,9 +313,9 @@ static bool remove_doorbells(struct domain *d, ioservid_t id, paddr_t first,
     return removed;
 }
 
-int ioreq_pci_unbind(struct domain *d, const struct bridge_dm_op_doorbell *op)
+int ioreq_pci_unbind(struct domain *d, struct bridge_dm_op_doorbell *op)
 {
-    int rc = ioreq_pci_check_server(d, op->server);
+    int rc = ioreq_pci_check_server(d, &op->server);
 
     if ( rc )
         return rc;
@@ -238,8 +335,9 @@ void ioreq_pci_unmap(struct domain *d, ioservid_t id, uint32_t type,
 
     if ( type == XEN_DMOP_IO_RANGE_MEMORY )
         (void)remove_doorbells(d, id, first, last);
-    else if ( type == XEN_DMOP_IO_RANGE_PCI )
-        for ( i = first; i <= last && i < pci->nr_owners; i++ )
+    else if ( type == XEN_DMOP_IO_RANGE_PCI && first < pci->nr_owners )
+        for ( i = array_index_nospec((unsigned int)first, pci->nr_owners);
+              i <= last && i < pci->nr_owners; i++ )
             if ( pci->owner[i] == id + 1 )
                 pci->owner[i] = 0;
 }
@@ -252,8 +350,14 @@ void ioreq_pci_server_gone(struct domain *d, ioservid_t id)
     ioreq_pci_unmap(d, id, XEN_DMOP_IO_RANGE_PCI, 0, ~0ULL);
     ioreq_pci_unmap(d, id, XEN_DMOP_IO_RANGE_MEMORY, 0, ~0ULL);
 
-    for ( i = 0; pci && i < pci->nr_bridges; i++ )
+    if ( !pci )
+        return;
+
+    for ( i = 0; i < pci->nr_bridges; i++ )
         ioreq_pci_set_ready(d, &pci->bridge[i], id, false);
+
+    /* The next one of this id is another one. */
+    pci->server[id] = (struct ioreq_pci_server){};
 }
 
 /*

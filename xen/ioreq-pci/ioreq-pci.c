@@ -30,12 +30,6 @@
 /* How often to look whether all vCPUs of a held domain are descheduled. */
 #define IOREQ_PCI_HOLD_POLL MILLISECS(1)
 
-/*
- * A server whose device model does not know how to say ready, such as QEMU's,
- * counts as ready so long after the last range that it has mapped.
- */
-#define IOREQ_PCI_SETTLE MILLISECS(2000)
-
 struct ioreq_pci_bridge *ioreq_pci_find(const struct domain *d, paddr_t gpa)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
@@ -188,67 +182,38 @@ static void hold_timer_expired(void *data)
     spin_unlock(&pci->lock);
 }
 
-static void declare_ready(struct domain *d, struct ioreq_pci_bridge *b,
-                          ioservid_t id)
-{
-    struct ioreq_pci *pci = d->arch.ioreq_pci;
-
-    ASSERT(spin_is_locked(&pci->lock));
-
-    if ( b->state != IOREQ_PCI_READY || b->server != id )
-        b->generation++;
-
-    b->server = id;
-    b->state = IOREQ_PCI_READY;
-    b->settling = 0;
-    if ( pci->held == b )
-        release(d, pci);
-}
-
 void ioreq_pci_set_ready(struct domain *d, struct ioreq_pci_bridge *b,
-                         ioservid_t id, bool ready)
+                         unsigned int id, bool ready)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
+    unsigned int before = b->ready;
+
+    ASSERT(rspin_is_locked(&d->ioreq_server.lock));
 
     spin_lock(&pci->lock);
 
     if ( ready )
-        declare_ready(d, b, id);
-    else if ( b->settling == id + 1 )
-        b->settling = 0;
-    else if ( b->state == IOREQ_PCI_READY && b->server == id )
-        b->state = IOREQ_PCI_ABSENT;
-
-    spin_unlock(&pci->lock);
-}
-
-static void settle_timer_expired(void *data)
-{
-    struct ioreq_pci_bridge *b = data;
-    struct ioreq_pci *pci = b->domain->arch.ioreq_pci;
-
-    spin_lock(&pci->lock);
-
-    if ( b->settling )
-        declare_ready(b->domain, b, b->settling - 1);
-
-    spin_unlock(&pci->lock);
-}
-
-void ioreq_pci_settle(struct domain *d, struct ioreq_pci_bridge *b,
-                      ioservid_t id)
-{
-    struct ioreq_pci *pci = d->arch.ioreq_pci;
-
-    if ( !b )
-        return;
-
-    spin_lock(&pci->lock);
-
-    if ( b->state != IOREQ_PCI_READY )
+        b->ready |= 1U << id;
+    else
     {
-        b->settling = id + 1;
-        set_timer(&b->settle_timer, NOW() + IOREQ_PCI_SETTLE);
+        b->ready &= ~(1U << id);
+        pci->server[id].settled[b - pci->bridge] = 0;
+    }
+
+    if ( b->ready & ~before )
+        b->generation++;
+
+    if ( b->ready )
+    {
+        b->state = IOREQ_PCI_READY;
+        if ( pci->held == b )
+            release(d, pci);
+    }
+    else if ( before )
+    {
+        b->state = IOREQ_PCI_ABSENT;
+        /* Another one may have settled meanwhile. */
+        tasklet_schedule(&pci->server_tasklet);
     }
 
     spin_unlock(&pci->lock);
@@ -256,18 +221,9 @@ void ioreq_pci_settle(struct domain *d, struct ioreq_pci_bridge *b,
 
 void ioreq_pci_init_run_time(struct domain *d, struct ioreq_pci *pci)
 {
-    unsigned int i, cpu = smp_processor_id();
-
     spin_lock_init(&pci->lock);
-    init_timer(&pci->hold_timer, hold_timer_expired, d, cpu);
-    for ( i = 0; i < pci->nr_bridges; i++ )
-    {
-        pci->bridge[i].domain = d;
-        init_timer(&pci->bridge[i].settle_timer, settle_timer_expired,
-                   &pci->bridge[i], cpu);
-    }
-
-    ioreq_pci_orphan_init(d, pci);
+    init_timer(&pci->hold_timer, hold_timer_expired, d, smp_processor_id());
+    ioreq_pci_server_init(d, pci);
 }
 
 enum io_state ioreq_pci_access(struct cpu_user_regs *regs, struct vcpu *v,
@@ -352,16 +308,22 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
     switch ( op.op )
     {
     case BRIDGE_DM_OP_DESCRIBE:
-        /* One that died before it bound a port has left no other trace. */
+        /* A server that was left before a port was bound has no other trace. */
         ioreq_pci_emulator_closed(d);
         rc = describe(pci, b, args, &op.u.describe);
         break;
 
     case BRIDGE_DM_OP_READY:
         rc = op.u.ready.ready > 1 || op.u.ready.pad
-             ? -EINVAL : ioreq_pci_check_server(d, op.u.ready.server);
+             ? -EINVAL : ioreq_pci_check_server(d, &op.u.ready.server);
+        if ( !rc && op.u.ready.ready &&
+             !(pci->server[op.u.ready.server].buses & (1U << op.u.index)) )
+            rc = -ENXIO;
         if ( !rc )
+        {
+            (void)ioreq_pci_life(d, op.u.ready.server);
             ioreq_pci_set_ready(d, b, op.u.ready.server, op.u.ready.ready);
+        }
         break;
 
     case BRIDGE_DM_OP_BIND:
@@ -393,17 +355,13 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
 void ioreq_pci_relinquish(struct domain *d)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
-    unsigned int i;
 
     if ( !pci )
         return;
 
     kill_timer(&pci->hold_timer);
-    for ( i = 0; i < pci->nr_bridges; i++ )
-        kill_timer(&pci->bridge[i].settle_timer);
-
-    kill_timer(&pci->orphan_timer);
-    tasklet_kill(&pci->orphan_tasklet);
+    kill_timer(&pci->server_timer);
+    tasklet_kill(&pci->server_tasklet);
 }
 
 void ioreq_pci_destroy(struct domain *d)

@@ -7,8 +7,8 @@
  * and read without a lock. The rest is protected by these, which nest in this
  * order:
  *
- *   d->ioreq_server.lock   who claims which function, orphans
- *   lock                   states, hold, settling, doorbells
+ *   d->ioreq_server.lock   who claims which function, servers, who is ready
+ *   lock                   states, hold, doorbells
  *
  * An access looks at states and claims first without them.
  */
@@ -47,18 +47,34 @@ struct ioreq_pci_doorbell {
 
 struct ioreq_pci_bridge {
     struct bridge bridge;
-    struct domain *domain;
 
     enum ioreq_pci_state state;
     uint32_t generation;
-    /* Server that answers for the bus; valid unless WAITING. */
-    ioservid_t server;
-    /* Id, plus 1, of the server that counts as ready when it has settled. */
-    unsigned int settling;
-    struct timer settle_timer;
+    /* The servers that say that the bus is ready, one bit each. */
+    unsigned int ready;
 };
 
 #define IOREQ_PCI_BRIDGES 4
+
+enum ioreq_pci_life {
+    IOREQ_PCI_STARTING, /* nobody has bound its ports yet, or again */
+    IOREQ_PCI_SERVED,   /* somebody has */
+    IOREQ_PCI_ORPHAN,   /* and has closed all of them */
+};
+
+/* An ioreq server, by its id; zero if there is none. */
+struct ioreq_pci_server {
+    enum ioreq_pci_life life; /* when it was looked at last */
+    /* When it is given up because nobody is there; 0: somebody is. */
+    s_time_t until;
+    /* By bridge: when it counts as ready without saying so; 0: never. */
+    s_time_t settled[IOREQ_PCI_BRIDGES];
+    /* What it has ever claimed: of bridges, of other things, of a bus. */
+    bool ours;
+    bool elsewhere;
+    unsigned int buses; /* one bit a bridge */
+    unsigned int nr_doorbells;
+};
 
 struct ioreq_pci {
     spinlock_t lock;
@@ -78,10 +94,9 @@ struct ioreq_pci {
     unsigned int nr_doorbells;
     struct ioreq_pci_doorbell doorbell[BRIDGE_DOORBELLS];
 
-    /* When to give up a server whose emulator is gone; 0: it is not gone. */
-    s_time_t orphan_until[MAX_NR_IOREQ_SERVERS];
-    struct timer orphan_timer;
-    struct tasklet orphan_tasklet;
+    struct ioreq_pci_server server[MAX_NR_IOREQ_SERVERS];
+    struct timer server_timer;
+    struct tasklet server_tasklet;
 
     unsigned int nr_bridges;
     struct ioreq_pci_bridge bridge[IOREQ_PCI_BRIDGES];
@@ -95,30 +110,34 @@ void ioreq_pci_init_run_time(struct domain *d, struct ioreq_pci *pci);
 /* The bridge that has a window at @gpa, NULL if there is none. */
 struct ioreq_pci_bridge *ioreq_pci_find(const struct domain *d, paddr_t gpa);
 
-/* The bus is ready, and @id answers for it, or not ready any more. */
-void ioreq_pci_set_ready(struct domain *d, struct ioreq_pci_bridge *b,
-                         ioservid_t id, bool ready);
-
-/* @id maps a range of @b, if not NULL: unless it says so, it is soon ready. */
-void ioreq_pci_settle(struct domain *d, struct ioreq_pci_bridge *b,
-                      ioservid_t id);
-
 /* Rings the doorbell at @gpa. False if there is none of that size. */
 bool ioreq_pci_ring(struct domain *d, paddr_t gpa, unsigned int size);
 
+/* All that follows is called with d->ioreq_server.lock held. */
+
+/* @id says that the bus is ready, or not (any more). */
+void ioreq_pci_set_ready(struct domain *d, struct ioreq_pci_bridge *b,
+                         unsigned int id, bool ready);
+
+/* Whether anybody is there for a server that exists: looks, and remembers. */
+enum ioreq_pci_life ioreq_pci_life(struct domain *d, unsigned int id);
+
+/* Destroys a server that nobody is there for. */
+void ioreq_pci_give_up(struct domain *d, unsigned int id);
+
 /*
- * Operations of device models, called with d->ioreq_server.lock held. All that
- * name a server fail with what ioreq_pci_check_server() gives: -ENOENT if there
- * is none of that id, -EPERM if it is not the caller's.
+ * Operations of device models. All that name a server fail with what
+ * ioreq_pci_check_server() gives: -ENOENT if there is none of that id, -EPERM
+ * if it is not the caller's. Otherwise the id may be used as an index.
  */
-int ioreq_pci_check_server(struct domain *d, unsigned int id);
+int ioreq_pci_check_server(struct domain *d, uint32_t *id);
 int ioreq_pci_bind(struct domain *d, const struct ioreq_pci_bridge *b,
                    struct bridge_dm_op_doorbell *op);
-int ioreq_pci_unbind(struct domain *d, const struct bridge_dm_op_doorbell *op);
+int ioreq_pci_unbind(struct domain *d, struct bridge_dm_op_doorbell *op);
 int ioreq_pci_adopt(struct domain *d, const struct ioreq_pci_bridge *b,
                     struct bridge_dm_op_adopt *op);
 
-void ioreq_pci_orphan_init(struct domain *d, struct ioreq_pci *pci);
+void ioreq_pci_server_init(struct domain *d, struct ioreq_pci *pci);
 
 #endif /* __ARM_IOREQ_PCI_PRIVATE_H__ */
 
