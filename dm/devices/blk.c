@@ -641,7 +641,8 @@ static int open_file(struct blk *blk, const struct blk_options *options, unsigne
      */
     blk->file = open(options->path, (options->read_only ? O_RDONLY : O_RDWR | O_EXCL) | O_CLOEXEC | O_NONBLOCK);
     if (blk->file < 0 || fcntl(blk->file, F_SETFL, 0)) {
-        *error = errno == EBUSY ? "in use on this host: mounted, or part of another device" : "cannot be opened";
+        *error = errno == EBUSY ? "in use on this host: by a mount, another device or another device model"
+                                : "cannot be opened";
         return -errno;
     }
     result = measure(blk, &bytes, logical, physical);

@@ -167,7 +167,7 @@ static void test_block_device(struct driver *driver)
 
         machine->options.disk[0].read_only = i > 0; /* sees what the other does, and does nothing to it */
         assert_int_equal(model_create(&machine->model, &machine->options, error), i == 0 ? -EBUSY : 0);
-        assert_true(i > 0 || strstr(error, "in use on this host: mounted, or part of another device"));
+        assert_true(i > 0 || strstr(error, "in use on this host: by a mount, another device or another device model"));
     }
     assert_int_equal(close(other), 0);
     assert_int_equal(close(device), 0);
