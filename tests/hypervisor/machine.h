@@ -34,6 +34,12 @@ extern struct faults faults;
 extern _Atomic int allocations;
 bool fault_now(_Atomic int *countdown);
 
+/* The index that was clamped against speculation last, and its limit. */
+struct clamp {
+    unsigned long index, count;
+};
+extern _Thread_local struct clamp clamp;
+
 /* stubs/locks.c */
 unsigned int locks_held(void);
 /* Called before each lock is taken, to do what another processor might do just then. */

@@ -184,6 +184,33 @@ static void other_types_of_range_are_not_functions(void **state)
     assert_owner(0x08, id);
 }
 
+#define assert_clamped(limit, value) \
+    do { \
+        assert_int_equal(clamp.count, limit); \
+        assert_int_equal(clamp.index, value); \
+        clamp = (struct clamp){0}; \
+    } while (0)
+
+/* A processor that guesses that a check went well must read nothing beyond either. */
+static void indexes_that_others_choose_are_clamped(void **state)
+{
+    const unsigned int id = machine_server(&machine), owners = machine.pci->nr_owners;
+    uint32_t server;
+
+    (void)state;
+    assert_int_equal(machine_adopt_owner(&machine, 1, 0x1fe, &server), -ENOENT);
+    assert_clamped(owners, 0x101fe);
+    assert_int_equal(claim(id, 0x101ff), 0);
+    assert_clamped(MAX_NR_IOREQ_SERVERS, id);
+    assert_int_equal(guest_read(&machine, gpa_of(0x101ff), 4).state, IO_RETRY);
+    assert_clamped(owners, 0x101ff);
+    machine_answer(&machine, 0);
+    assert_int_equal(give_back(id, 0x101ff, 0x101ff), 0);
+    assert_clamped(owners, 0x101ff);
+    assert_int_equal(machine_ready(&machine, 0, id, 0), 0);
+    assert_clamped(MAX_NR_IOREQ_SERVERS, id);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +224,7 @@ int main(void)
         TEST(a_claim_that_cannot_be_kept_is_none),
         TEST(all_go_with_their_server),
         TEST(other_types_of_range_are_not_functions),
+        TEST(indexes_that_others_choose_are_clamped),
     };
 
     return RUN(tests);

@@ -82,8 +82,11 @@ void xfree(void *memory)
     free(memory);
 }
 
+_Thread_local struct clamp clamp;
+
 unsigned long hypervisor_index(unsigned long index, unsigned long count)
 {
+    clamp = (struct clamp){index, count};
     return index < count ? index : 0;
 }
 
