@@ -818,9 +818,6 @@ static void *map_grants(struct local_guest *guest, uint64_t address, uint64_t le
     guest->mappings = mapping;
     guest->granted += grants.count;
     guest->counters.grant_maps += grants.count;
-    if (guest->granted > guest->counters.grants_most) {
-        guest->counters.grants_most = guest->granted;
-    }
     return (char *)mapping->pages + grants.offset;
 }
 
@@ -849,9 +846,6 @@ static void unmap_grants(struct local_guest *guest, void *memory, uint64_t lengt
     uint32_t pages;
     void *first;
 
-    if (guest->looked_up) {
-        guest->looked_up(guest->looked_up_opaque);
-    }
     pages = platform_grants_pages(memory, length, &first);
     while (*link && (*link)->pages != first) {
         link = &(*link)->next;
@@ -926,6 +920,36 @@ int platform_memory_renewed(struct platform *platform)
     platform->invalidation.changed = false;
     end_invalidations(platform);
     return 0;
+}
+
+bool platform_copy(struct platform *platform, const struct platform_copy *piece, unsigned int count, bool to_guest)
+{
+    struct local_guest *guest = platform->guest;
+
+    if (guest->looked_up) {
+        guest->looked_up(guest->looked_up_opaque);
+    }
+    guest->counters.grant_copies++;
+    for (unsigned int i = 0; i < count; i++) {
+        struct platform_grants grants;
+
+        if (guest->refuse_memory || platform_grants_decode(piece[i].address, piece[i].length, &grants) ||
+            !may_map(guest, &grants, to_guest)) {
+            return false;
+        }
+        for (uint32_t done = 0; done < piece[i].length;) {
+            const uint32_t at = (grants.offset + done) % PLATFORM_GRANT_PAGE;
+            const uint32_t rest = PLATFORM_GRANT_PAGE - at;
+            const uint32_t part = piece[i].length - done < rest ? piece[i].length - done : rest;
+            const uint32_t page = (grants.offset + done) / PLATFORM_GRANT_PAGE;
+            char *const there = local_guest_memory(guest, guest->grant[grants.first + page].address + at, part);
+            char *const here = (char *)piece[i].memory + done;
+
+            memcpy(to_guest ? there : here, to_guest ? here : there, part);
+            done += part;
+        }
+    }
+    return true;
 }
 
 int platform_interrupt(struct platform *platform, uint32_t interrupt, bool level)

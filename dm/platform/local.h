@@ -56,8 +56,8 @@ struct local_counters {
     uint64_t interrupts;
     uint64_t binds;      /* of doorbells, and the opposite */
     uint64_t reported;   /* doorbells that the device model was told of: no hypercall */
-    uint64_t grant_maps;   /* pages that the device model has mapped, unmapped ones included */
-    uint64_t grants_most;  /* pages that were mapped at once, at most */
+    uint64_t grant_copies; /* calls that copied, and pages that were mapped by grants, unmapped ones included */
+    uint64_t grant_maps;
     uint64_t memory_maps;  /* mappings of guest memory, without grants */
     struct platform_request_counters requests; /* what the device model made of the slots */
 };

@@ -129,8 +129,8 @@ int platform_ready(struct platform *platform, bool ready);
  *
  * With it `address` is made of grant references (grants.h); the guest must have granted each page to this domain, for
  * writing too if `write`. Nothing else of the guest can be reached. Without `write` the memory must not be written:
- * that is a fault. Mapping and unmapping are system calls. The guest cannot take back a page while it is mapped, so
- * that a mapping must end before the guest is told that its request has.
+ * that is a fault. Mapping and unmapping are system calls, and the guest cannot take back a page while it is mapped: it
+ * is for rings alone.
  *
  * platform_map() is for rings, in use for as long as their queue: it is mapped at once. NULL: it cannot be.
  */
@@ -138,8 +138,9 @@ void *platform_map(struct platform *platform, uint64_t address, uint64_t length,
 void platform_unmap(struct platform *platform, void *memory, uint64_t length);
 
 /*
- * The same for a buffer of one request, of which there are many: as one turn's share and the limit allow.
- * -EFAULT   it cannot be mapped: not RAM, not granted
+ * The same for a buffer of one request, of which there are many: as one turn's share and the limit allow. Not with
+ * BRIDGE_FLAG_GRANTS.
+ * -EFAULT   it cannot be mapped: it is not RAM
  * -ENOMEM   this domain has no memory for it
  * -EAGAIN   not in this turn of the event loop, but perhaps in the next
  * -ENOBUFS  not until another buffer is unmapped; platform_turn() says so. If there are none it cannot be mapped
@@ -165,7 +166,21 @@ bool platform_memory_changed(const struct platform *platform);
 bool platform_drop_memory(struct platform *platform);
 int platform_memory_renewed(struct platform *platform);
 
-#define PLATFORM_GRANT_BYTES 0x10000u /* with grants: a mapping is no longer than this, hence 17 pages at most */
+#define PLATFORM_GRANT_BYTES 0x10000u /* with grants: what is mapped or copied at once is no longer, hence 17 pages */
+
+/* A piece of guest memory, and as much memory of this process. */
+struct platform_copy {
+    uint64_t address; /* made of grant references (grants.h) */
+    void *memory;
+    uint32_t length;  /* 1..PLATFORM_GRANT_BYTES */
+};
+
+/*
+ * With BRIDGE_FLAG_GRANTS only: copies all pieces, to the guest, which must have granted them for writing, or from it.
+ * That is one system call for some dozens of pages; nothing is mapped, nor is it in use afterwards. False: one of the
+ * pieces could not be copied; others may have been.
+ */
+bool platform_copy(struct platform *platform, const struct platform_copy *piece, unsigned int count, bool to_guest);
 
 /*
  * Sets the level of an interrupt of the bridge (absolute id). An edge (MSI) is level true alone. INTx needs both: true

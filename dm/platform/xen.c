@@ -46,12 +46,20 @@
 
 #define PAGE_SIZE      4096u
 #define VCPUS_MAX      PLATFORM_VCPUS_MAX
+#define GRANTS_MAX     (PLATFORM_GRANT_BYTES / PLATFORM_GRANT_PAGE + 1u) /* pages of what is contiguous */
+#define COPIES_MAX     64u
 #define EVENTS_MAX     64u /* taken by one platform_serve(), so that other work gets its turn */
 #define PLACE_MS       (BRIDGE_HOLD_MS + 5000u)
 #define PLACE_PAUSE_MS 200u
 #define LIMIT_SHARE    4u  /* of the free memory of this domain is this part for what is mapped of the guest */
 #define LIMIT_LEAST    0x2000000u
 
+
+/* By one system call. */
+struct copies {
+    unsigned int count;
+    xengnttab_grant_copy_segment_t segment[COPIES_MAX];
+};
 
 struct doorbell {
     uint64_t address;
@@ -719,7 +727,7 @@ struct platform_counters platform_counters(const struct platform *platform)
 static void *map_grants(struct platform *platform, uint64_t address, uint64_t length, bool write)
 {
     struct platform_grants grants;
-    uint32_t reference[PLATFORM_GRANT_BYTES / PLATFORM_GRANT_PAGE + 1];
+    uint32_t reference[GRANTS_MAX];
     char *memory;
 
     if (platform_grants_decode(address, length, &grants)) {
@@ -739,6 +747,69 @@ static void unmap_grants(struct platform *platform, void *memory, uint64_t lengt
     const uint32_t pages = platform_grants_pages(memory, length, &first);
 
     (void)xengnttab_unmap(platform->gnttab, first, pages);
+}
+
+/* Collects what a piece consists of, page by page; false: it is no grant. */
+static bool add_pieces(struct platform *platform, struct copies *copies, const struct platform_copy *piece,
+                       bool to_guest)
+{
+    struct platform_grants grants;
+    char *memory = piece->memory;
+    uint32_t left = piece->length;
+
+    if (platform_grants_decode(piece->address, piece->length, &grants)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < grants.count; i++) {
+        const uint16_t offset = (uint16_t)(i == 0 ? grants.offset : 0);
+        const uint16_t length = (uint16_t)(left < PAGE_SIZE - offset ? left : PAGE_SIZE - offset);
+        xengnttab_grant_copy_segment_t segment = { .len = length };
+
+        if (to_guest) {
+            segment.source.virt = memory;
+            segment.dest.foreign.ref = grants.first + i;
+            segment.dest.foreign.offset = offset;
+            segment.dest.foreign.domid = platform->domain;
+            segment.flags = GNTCOPY_dest_gref;
+        } else {
+            segment.source.foreign.ref = grants.first + i;
+            segment.source.foreign.offset = offset;
+            segment.source.foreign.domid = platform->domain;
+            segment.dest.virt = memory;
+            segment.flags = GNTCOPY_source_gref;
+        }
+        copies->segment[copies->count++] = segment;
+        memory += length;
+        left -= length;
+    }
+    return true;
+}
+
+static bool copy_now(struct platform *platform, struct copies *copies)
+{
+    bool good = copies->count == 0 || !xengnttab_grant_copy(platform->gnttab, copies->count, copies->segment);
+
+    for (unsigned int i = 0; i < copies->count && good; i++) {
+        good = copies->segment[i].status == GNTST_okay;
+    }
+    copies->count = 0;
+    return good;
+}
+
+bool platform_copy(struct platform *platform, const struct platform_copy *piece, unsigned int count, bool to_guest)
+{
+    struct copies copies;
+
+    copies.count = 0;
+    for (unsigned int i = 0; i < count; i++) {
+        if (copies.count > COPIES_MAX - GRANTS_MAX && !copy_now(platform, &copies)) {
+            return false;
+        }
+        if (!add_pieces(platform, &copies, &piece[i], to_guest)) {
+            return false;
+        }
+    }
+    return copy_now(platform, &copies);
 }
 
 void *platform_map(struct platform *platform, uint64_t address, uint64_t length, bool write)
@@ -762,20 +833,13 @@ void platform_unmap(struct platform *platform, void *memory, uint64_t length)
 
 int platform_map_buffer(struct platform *platform, uint64_t address, uint64_t length, bool write, void **memory)
 {
-    if (!platform->memory) {
-        *memory = map_grants(platform, address, length, write);
-        return *memory ? 0 : -EFAULT;
-    }
-    return memory_map(platform->memory, address, length, MEMORY_BUFFER, memory);
+    (void)write; /* without grants all is */
+    return platform->memory ? memory_map(platform->memory, address, length, MEMORY_BUFFER, memory) : -EFAULT;
 }
 
 void platform_unmap_buffer(struct platform *platform, void *memory, uint64_t length)
 {
-    if (!platform->memory) {
-        unmap_grants(platform, memory, length);
-    } else {
-        memory_unmap(platform->memory, memory, length, MEMORY_BUFFER);
-    }
+    memory_unmap(platform->memory, memory, length, MEMORY_BUFFER);
 }
 
 unsigned int platform_buffers(const struct platform *platform)

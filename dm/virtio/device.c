@@ -208,6 +208,12 @@ static void finish_disabling(struct virtio_device *device, unsigned int index)
     }
 }
 
+bool virtio_device_deliver(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
+                           uint64_t bytes)
+{
+    return device->resetting || virtqueue_deliver(&device->queue[queue], chain, bytes);
+}
+
 void virtio_device_complete(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
                             uint32_t written)
 {
@@ -227,6 +233,7 @@ void virtio_device_refuse(struct virtio_device *device, unsigned int queue, stru
 {
     device->counters.refused++;
     virtqueue_forget(&device->queue[queue], chain);
+    finish_disabling(device, queue);
     needs_reset(device);
 }
 

@@ -106,6 +106,9 @@ int virtio_device_init(struct virtio_device *device, uint16_t id, const struct v
                        uint64_t features);
 void virtio_device_finish(struct virtio_device *device); /* nothing is in flight */
 
+/* virtqueue_deliver(), unless the device is being reset; to be called before virtio_device_complete(). */
+bool virtio_device_deliver(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
+                           uint64_t bytes);
 void virtio_device_complete(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
                             uint32_t written);
 

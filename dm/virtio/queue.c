@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <linux/virtio_pci.h>
 
@@ -21,21 +22,38 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endian");
 
+/* Address space: what no request has used takes no memory. */
+static bool make_places(struct virtqueue *queue)
+{
+    void *places = mmap(NULL, (size_t)queue->size_max * PLATFORM_GRANT_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    queue->places = places == MAP_FAILED ? NULL : places;
+    queue->pieces = calloc((size_t)queue->size_max * (queue->size_max + 1u), sizeof(*queue->pieces));
+    return queue->places && queue->pieces;
+}
+
+static bool make_mappings(struct virtqueue *queue)
+{
+    queue->mappings = calloc((size_t)queue->size_max * queue->size_max, sizeof(*queue->mappings));
+    return queue->mappings != NULL;
+}
+
 int virtqueue_init(struct virtqueue *queue, struct platform *platform, uint16_t size_max)
 {
     *queue = (struct virtqueue){
-        .platform = platform, .size_max = size_max, .grants = platform_uses_grants(platform),
+        .platform = platform, .size_max = size_max,
     };
     queue->vectors = calloc((size_t)size_max * size_max, sizeof(*queue->vectors));
-    queue->mappings = calloc((size_t)size_max * size_max, sizeof(*queue->mappings));
-    if (!queue->vectors || !queue->mappings) {
+    if (!queue->vectors || !(platform_uses_grants(platform) ? make_places(queue) : make_mappings(queue))) {
         virtqueue_finish(queue);
         return -ENOMEM;
     }
     for (uint16_t head = 0; head < size_max; head++) {
         queue->chain[head].head = head;
         queue->chain[head].vector = &queue->vectors[(size_t)head * size_max];
-        queue->chain[head].mapping = &queue->mappings[(size_t)head * size_max];
+        queue->chain[head].mapping = queue->mappings ? &queue->mappings[(size_t)head * size_max] : NULL;
+        queue->chain[head].piece = queue->pieces ? &queue->pieces[(size_t)head * (size_max + 1u)] : NULL;
     }
     queue->journal = &queue->own;
     queue->pending = NO_HEAD;
@@ -134,8 +152,14 @@ void virtqueue_finish(struct virtqueue *queue)
     unmap_rings(queue);
     free(queue->vectors);
     free(queue->mappings);
+    free(queue->pieces);
+    if (queue->places) {
+        (void)munmap(queue->places, (size_t)queue->size_max * PLATFORM_GRANT_BYTES);
+    }
     queue->vectors = NULL;
     queue->mappings = NULL;
+    queue->pieces = NULL;
+    queue->places = NULL;
 }
 
 void virtqueue_reset(struct virtqueue *queue)
@@ -215,7 +239,8 @@ int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index)
 }
 
 /* Adds one descriptor's buffer to the chain; there is room, since the chain is no longer than the queue could be. */
-static bool add_segment(struct virtqueue_chain *chain, const struct vring_desc *descriptor)
+static bool add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, uint16_t index,
+                        const struct vring_desc *descriptor)
 {
     const bool writable = descriptor->flags & VRING_DESC_F_WRITE;
     struct iovec *vector = &chain->vector[chain->readable + chain->writable];
@@ -228,6 +253,13 @@ static bool add_segment(struct virtqueue_chain *chain, const struct vring_desc *
     }
     if (chain->readable_bytes + chain->writable_bytes + descriptor->len > UINT32_MAX) {
         return false; /* 2.7.5.2 */
+    }
+    if (queue->places) {
+        chain->piece[chain->readable + chain->writable] = (struct platform_copy){
+            .address = descriptor->addr,
+            .memory = queue->places + (size_t)index * PLATFORM_GRANT_BYTES,
+            .length = descriptor->len,
+        };
     }
     /* Where it is in the guest, until it is mapped. */
     *vector = (struct iovec){ .iov_base = (void *)(uintptr_t)descriptor->addr, .iov_len = descriptor->len };
@@ -295,7 +327,7 @@ static bool walk(struct virtqueue *queue, struct virtqueue_chain *chain)
             index = 0;
             continue;
         }
-        if (!add_segment(chain, &descriptor)) {
+        if (!add_segment(queue, chain, index, &descriptor)) {
             break;
         }
         if (!(descriptor.flags & VRING_DESC_F_NEXT)) {
@@ -316,10 +348,6 @@ static int map_buffer(struct virtqueue *queue, struct virtqueue_chain *chain, co
     struct iovec *mapping = &chain->mapping[chain->mapped];
     int error;
 
-    /* More than the queue has descriptors: chains that share some, which no driver makes. */
-    if (queue->grants && queue->mapped == queue->size) {
-        return -EFAULT;
-    }
     error = platform_map_buffer(queue->platform, (uintptr_t)buffer->iov_base, buffer->iov_len, writable,
                                 &mapping->iov_base);
     if (error) {
@@ -389,6 +417,35 @@ static enum virtqueue_result resolve(struct virtqueue *queue, struct virtqueue_c
     return VIRTQUEUE_CHAIN;
 }
 
+/* With grants, in place of mapping: copies what may be read, and knows where the rest will go. */
+static enum virtqueue_result fetch(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    const unsigned int count = chain->readable + chain->writable;
+
+    for (unsigned int i = 0; i < count; i++) {
+        chain->vector[i].iov_base = chain->piece[i].memory;
+        chain->unresolved |= chain->piece[i].length > PLATFORM_GRANT_BYTES;
+    }
+    if (chain->writable > 0) {
+        const struct platform_copy *const last = &chain->piece[count - 1];
+        const uint32_t before = last->length - 1;
+
+        chain->last = (struct platform_copy){
+            .address = last->address <= UINT64_MAX - before ? last->address + before : 0, /* 0 is no grant */
+            .memory = (char *)last->memory + (before < PLATFORM_GRANT_BYTES ? before : 0),
+            .length = 1,
+        };
+    }
+    chain->first_writable = chain->readable;
+    if (!chain->unresolved && chain->readable > 0) {
+        chain->unresolved = !platform_copy(queue->platform, chain->piece, chain->readable, false);
+    }
+    for (unsigned int i = 0; chain->unresolved && i < count; i++) {
+        chain->vector[i].iov_base = NULL;
+    }
+    return VIRTQUEUE_CHAIN;
+}
+
 static uint16_t available_index(const struct virtqueue *queue)
 {
     return __atomic_load_n(&queue->available->idx, __ATOMIC_ACQUIRE);
@@ -401,11 +458,13 @@ static enum virtqueue_result take(struct virtqueue *queue, struct virtqueue_chai
     enum virtqueue_result result = VIRTQUEUE_MALFORMED;
 
     if (!chain->copied) {
-        *chain = (struct virtqueue_chain){ .head = chain->head, .vector = chain->vector, .mapping = chain->mapping };
+        *chain = (struct virtqueue_chain){
+            .head = chain->head, .vector = chain->vector, .mapping = chain->mapping, .piece = chain->piece,
+        };
         chain->copied = walk(queue, chain);
     }
     if (chain->copied) {
-        result = resolve(queue, chain);
+        result = queue->places ? fetch(queue, chain) : resolve(queue, chain);
     }
     if (result == VIRTQUEUE_CHAIN || result == VIRTQUEUE_MALFORMED) {
         queue->pending = NO_HEAD;
@@ -455,11 +514,30 @@ void *virtqueue_last_byte(const struct virtqueue_chain *chain)
     if (chain->writable == 0) {
         return NULL;
     }
+    if (chain->piece) {
+        return chain->last.memory;
+    }
     if (chain->unresolved) {
         return chain->mapped > 0 ? chain->mapping[0].iov_base : NULL;
     }
     last = &chain->vector[chain->readable + chain->writable - 1];
     return (char *)last->iov_base + last->iov_len - 1;
+}
+
+bool virtqueue_deliver(struct virtqueue *queue, struct virtqueue_chain *chain, uint64_t bytes)
+{
+    struct platform_copy *const piece = chain->piece + chain->first_writable;
+    unsigned int count = 0;
+
+    if (!chain->piece) {
+        return true;
+    }
+    for (; bytes > 0; count++) {
+        piece[count].length = piece[count].length < bytes ? piece[count].length : (uint32_t)bytes;
+        bytes -= piece[count].length;
+    }
+    piece[count] = chain->last;
+    return platform_copy(queue->platform, piece, count + 1, true);
 }
 
 void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)
@@ -477,7 +555,6 @@ void virtqueue_complete(struct virtqueue *queue, struct virtqueue_chain *chain, 
 
     journal->completing_head = chain->head;
     note(&journal->completing, journal->used + 1);
-    /* Before the used index, since the driver takes its grants back as soon as it sees the element. */
     virtqueue_forget(queue, chain);
     __atomic_store_n(&element->id, chain->head, __ATOMIC_RELAXED);
     __atomic_store_n(&element->len, written, __ATOMIC_RELAXED);

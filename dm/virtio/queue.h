@@ -15,9 +15,12 @@
  * on when not even the head is to be trusted (VIRTQUEUE_BROKEN). The device must say NEEDS_RESET.
  *
  * A chain is copied and judged, then its buffers are mapped, until it ends: in as many turns of the event loop as that
- * takes, so that no guest can keep the loop busy. The rings are mapped while the queue is enabled. With grants there
- * are no indirect tables, so that a driver has no more buffers in flight than the queue has descriptors; no more are
- * mapped.
+ * takes, so that no guest can keep the loop busy. The rings are mapped while the queue is enabled.
+ *
+ * With grants only the rings are mapped, since mapping and unmapping each buffer would cost far more than to copy it:
+ * what may be read is copied when the chain is taken, what was written by virtqueue_deliver(). There are no indirect
+ * tables then, so that each descriptor has a place of its own for its buffer. Chains that share some, which no driver
+ * makes, find each other's data there.
  *
  * The device's thread only. Memory is allocated by virtqueue_init() alone.
  */
@@ -60,6 +63,9 @@ struct virtqueue_chain {
     struct iovec *vector;
     unsigned int mapped;    /* vectors that are: the first ones; if it is unresolved, the last byte */
     struct iovec *mapping;  /* these, as they were before the device changed them */
+    struct platform_copy *piece; /* with grants: all vectors, likewise; NULL without */
+    struct platform_copy last;   /* with grants: the last byte that the device may write */
+    unsigned int first_writable; /* with grants: of the pieces */
 };
 
 enum virtqueue_result {
@@ -87,7 +93,6 @@ struct virtqueue_journal {
 struct virtqueue {
     struct platform *platform;
     uint16_t size_max;
-    bool grants;
     struct virtqueue_registers registers;
 
     /* Frozen by virtqueue_enable(). */
@@ -108,7 +113,9 @@ struct virtqueue {
     unsigned int mapped; /* buffers of all chains */
     struct virtqueue_chain chain[VIRTQUEUE_SIZE_MAX]; /* by head */
     struct iovec *vectors;                            /* size_max for each chain */
-    struct iovec *mappings;                           /* likewise */
+    struct iovec *mappings;                           /* likewise; NULL with grants */
+    struct platform_copy *pieces;                     /* one more for each chain; NULL without grants */
+    unsigned char *places; /* for buffers, PLATFORM_GRANT_BYTES for each descriptor; NULL without grants */
 };
 
 /* size_max: a power of two up to VIRTQUEUE_SIZE_MAX. -ENOMEM. */
@@ -153,6 +160,13 @@ enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_ch
  * chain that is unresolved it is mapped alone. NULL: it cannot be mapped, or there is none.
  */
 void *virtqueue_last_byte(const struct virtqueue_chain *chain);
+
+/*
+ * With grants: hands over the first `bytes` that the device wrote, and the last byte that it may write. To be called
+ * before the chain is given back; again, with 0, to hand over another last byte alone. False: not all of it is granted
+ * for writing. Without grants nothing is to be done.
+ */
+bool virtqueue_deliver(struct virtqueue *queue, struct virtqueue_chain *chain, uint64_t bytes);
 
 /*
  * Gives a chain back; `written` is the number of bytes that the device wrote without a gap from the first that it may

@@ -44,6 +44,8 @@
 #define ECAM_BASE 0x10000000ull
 #define BELL      0x23000000ull
 #define PORTS     256u
+#define GRANTED   500u
+#define GRANTED_PAGES 100u
 #define PORT_NONE 255u /* not bound by anybody */
 #define WAKE_NEAR 253u /* of the device model to itself */
 #define WAKE_FAR  254u
@@ -78,6 +80,8 @@ static struct {
     unsigned int notified;
     int evtchn[2];             /* /dev/xen/evtchn, and what is behind it: it gives ports and unmasks them */
     unsigned int system_calls; /* of ours, that is, not of Xen's libraries */
+    unsigned int copies;
+    unsigned char granted[GRANTED_PAGES][PAGE]; /* by references from GRANTED on */
     _Alignas(PAGE) unsigned char page[PAGE];
 } xen;
 
@@ -369,6 +373,30 @@ void *xengnttab_map_domain_grant_refs(xengnttab_handle *handle, uint32_t count, 
     (void)references;
     (void)protection;
     return NULL;
+}
+
+int xengnttab_grant_copy(xengnttab_handle *handle, uint32_t count, xengnttab_grant_copy_segment_t *segment)
+{
+    (void)handle;
+    xen.copies++;
+    for (uint32_t i = 0; i < count; i++) {
+        const bool out = segment[i].flags == GNTCOPY_dest_gref;
+        const uint32_t reference = out ? segment[i].dest.foreign.ref : segment[i].source.foreign.ref;
+        const uint32_t offset = out ? segment[i].dest.foreign.offset : segment[i].source.foreign.offset;
+        const domid_t domain = out ? segment[i].dest.foreign.domid : segment[i].source.foreign.domid;
+        unsigned char *const memory = out ? segment[i].source.virt : segment[i].dest.virt;
+
+        assert_true(domain == DOMAIN && segment[i].len > 0 && offset + segment[i].len <= PAGE);
+        segment[i].status = GNTST_okay;
+        if (reference - GRANTED >= GRANTED_PAGES) {
+            segment[i].status = GNTST_bad_gntref;
+        } else if (out) {
+            memcpy(xen.granted[reference - GRANTED] + offset, memory, segment[i].len);
+        } else {
+            memcpy(memory, xen.granted[reference - GRANTED] + offset, segment[i].len);
+        }
+    }
+    return 0;
 }
 
 int xengnttab_unmap(xengnttab_handle *handle, void *memory, uint32_t count)
@@ -958,6 +986,53 @@ static void test_grants_alone(void **state)
     detach(platform);
 }
 
+static uint64_t granted(uint32_t reference, uint32_t offset)
+{
+    return 1ull << 63 | (uint64_t)reference << 12 | offset;
+}
+
+/* Whatever the shape, page by page, and by few system calls. */
+static void test_copies(void **state)
+{
+    static unsigned char memory[5][PLATFORM_GRANT_BYTES];
+    const struct platform_copy piece[] = {
+        { granted(GRANTED, 4095), memory[0], 2 },
+        { granted(GRANTED + 20, 100), memory[1], PLATFORM_GRANT_BYTES },
+        { granted(GRANTED + 40, 0), memory[2], PLATFORM_GRANT_BYTES },
+        { granted(GRANTED + 60, 4095), memory[3], PLATFORM_GRANT_BYTES },
+        { granted(GRANTED + 80, 0), memory[4], PAGE },
+    };
+    const struct platform_copy bad = { granted(GRANTED + 99, 4000), memory[0], 97 };
+    struct platform *platform;
+
+    (void)state;
+    xen.flags = BRIDGE_FLAG_GRANTS;
+    platform = attach(&whole);
+    for (unsigned int i = 0; i < sizeof(xen.granted); i++) {
+        xen.granted[i / PAGE][i % PAGE] = (unsigned char)(i * 7 + i / PAGE);
+    }
+    assert_true(platform_copy(platform, piece, 5, false));
+    assert_int_equal(xen.copies, 2);
+    assert_memory_equal(memory[0], &xen.granted[0][4095], 2);
+    assert_memory_equal(memory[1], &xen.granted[20][100], PLATFORM_GRANT_BYTES);
+    assert_memory_equal(memory[2], &xen.granted[40][0], PLATFORM_GRANT_BYTES);
+    assert_memory_equal(memory[3], &xen.granted[60][4095], PLATFORM_GRANT_BYTES);
+    assert_memory_equal(memory[4], xen.granted[80], PAGE);
+
+    memset(memory, 0x5a, sizeof(memory));
+    assert_true(platform_copy(platform, piece, 2, true));
+    assert_int_equal(xen.copies, 3);
+    assert_memory_equal(&xen.granted[0][4095], memory[0], 2);
+    assert_memory_equal(&xen.granted[20][100], memory[1], PLATFORM_GRANT_BYTES);
+    assert_int_equal(xen.granted[20][99], (unsigned char)((20 * PAGE + 99) * 7 + 20));
+    assert_int_not_equal(xen.granted[36][100], 0x5a);
+
+    assert_false(platform_copy(platform, &bad, 1, false)); /* its last byte is not granted */
+    assert_false(platform_copy(platform, &(struct platform_copy){ RAM_BASE, memory, 1 }, 1, false));
+    assert_int_equal(xen.copies, 4);
+    detach(platform);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -981,6 +1056,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_doorbells, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_interrupt_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_grants_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_copies, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
