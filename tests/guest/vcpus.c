@@ -5,8 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Arm DEN 0022, 5.1.4 */
-#define PSCI_CPU_ON 0xc4000003ull
+#include "hypervisor.h"
 
 #define STACK_SIZE 0x2000u
 
@@ -27,13 +26,7 @@ static unsigned int this_vcpu(void)
 
 static bool cpu_on(unsigned int vcpu)
 {
-    register uint64_t function __asm__("x0") = PSCI_CPU_ON;
-    register uint64_t target __asm__("x1") = vcpu;
-    register uint64_t entry __asm__("x2") = (uintptr_t)secondary_entry;
-    register uint64_t context __asm__("x3") = (uintptr_t)stacks[vcpu];
-
-    __asm__ volatile("hvc #0" : "+r"(function), "+r"(target), "+r"(entry), "+r"(context)::"memory");
-    return function == 0;
+    return hypervisor_psci(PSCI_CPU_ON, vcpu, (uintptr_t)secondary_entry, (uintptr_t)stacks[vcpu]) == 0;
 }
 
 _Noreturn void vcpus_secondary(void)
@@ -43,6 +36,13 @@ _Noreturn void vcpus_secondary(void)
     for (;;) {
         __asm__ volatile("wfi");
     }
+}
+
+bool vcpus_suspend(void (*what)(unsigned int vcpu))
+{
+    atomic_store(&work, what);
+    atomic_store(&busy, 1);
+    return hypervisor_psci(PSCI_SYSTEM_SUSPEND, (uintptr_t)secondary_entry, (uintptr_t)stacks[1], 0) == 0;
 }
 
 bool vcpus_run(unsigned int count, void (*what)(unsigned int vcpu))

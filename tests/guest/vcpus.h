@@ -13,6 +13,12 @@
  */
 bool vcpus_run(unsigned int count, void (*work)(unsigned int vcpu));
 
+/*
+ * Suspends the guest by PSCI, of which no other vCPU may run: what resumes then is work(0) alone, and this does not
+ * return. False: the hypervisor has no such call.
+ */
+bool vcpus_suspend(void (*work)(unsigned int vcpu));
+
 /* Called by secondary_entry, and does not return. */
 _Noreturn void vcpus_secondary(void);
 

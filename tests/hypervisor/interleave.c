@@ -216,9 +216,24 @@ static void *run_emulator(void *argument)
     return NULL;
 }
 
+/* When no vCPU can look at it any more, the time of a domain that is held stands still. */
+static void check_time(void)
+{
+    bool looked_at = false;
+    unsigned int i;
+
+    spin_lock(&machine.pci->lock);
+    for (i = 0; i < machine.guest.max_vcpus; i++) {
+        looked_at |= !machine.guest.vcpu[i]->is_switched_out;
+    }
+    ASSERT(!machine.pci->held || looked_at || machine.guest.time_stopped);
+    spin_unlock(&machine.pci->lock);
+}
+
 static void *run_time(void *unused)
 {
     while (!emulators_over) {
+        check_time();
         time_advance(MILLISECS(20));
         sched_yield();
     }

@@ -115,6 +115,7 @@ struct result machine_access(struct machine *m, struct hsr_dabt dabt, enum instr
                              register_t value)
 {
     struct vcpu *caller = current, *v = &m->guest_vcpu[0];
+    const bool running = v->is_running;
     struct cpu_user_regs regs;
     struct result result;
     mmio_info_t info = {.dabt = dabt, .dabt_instr.state = state, .gpa = gpa};
@@ -125,8 +126,12 @@ struct result machine_access(struct machine *m, struct hsr_dabt dabt, enum instr
     }
     regs.x[dabt.reg] = value;
     current = v;
+    v->is_running = true;
     result.state = ioreq_pci_access(&regs, v, &info);
     result.value = regs.x[dabt.reg];
+    if (!running) {
+        vcpu_deschedule(v);
+    }
     current = caller;
     for (i = 0; i < ARRAY_SIZE(regs.x); i++) {
         hypervisor_assert(i == dabt.reg || regs.x[i] == MACHINE_POISON, "another register changed", __FILE__, __LINE__);

@@ -47,12 +47,15 @@ extern void (*locks_before_take)(struct hypervisor_lock *lock);
 
 /* stubs/time.c */
 void time_advance(s_time_t by);
+void time_advance_without_timers(s_time_t by); /* as if the processor that they run on were busy for so long */
 unsigned int tasklets_run(void);
 bool time_is_quiet(void); /* neither a timer nor a tasklet is left that was not killed */
 
 /* stubs/domain.c */
 void vcpu_enter(struct vcpu *v); /* returns once the domain runs */
 void vcpu_leave(struct vcpu *v);
+void vcpu_deschedule(struct vcpu *v);
+void domain_shutdown(struct domain *d);
 void vcpu_wait_for(struct vcpu *v, const _Atomic bool *pending);
 void vcpu_go_on(_Atomic bool *pending);
 
@@ -98,7 +101,7 @@ struct result {
     enum io_state state;
     register_t value; /* of the register afterwards */
 };
-/* An access of vCPU 0, of 1, 2, 4 or 8 bytes. */
+/* An access of vCPU 0, which is descheduled afterwards unless it runs already, of 1, 2, 4 or 8 bytes. */
 struct result machine_access(struct machine *m, struct hsr_dabt dabt, enum instr_decode_state state, paddr_t gpa,
                              register_t value);
 struct result guest_read(struct machine *m, paddr_t gpa, unsigned int size);

@@ -5,18 +5,19 @@
 It finds its disk at its first probe, whatever its interrupt controller, kind of interrupts,
 number of CPUs and kernel (every pair of these occurs); it has not seen the time pass; and it
 goes on after the hold time if nobody comes. With one vCPU, time is counted in instructions, so
-that a hold is as long on a busy machine, and waiting costs nothing; guests with two run on two
+that a hold is as long on a busy machine, and waiting costs nothing; guests with more run on two
 processors in real time.
 """
+import re
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
 # pylint: disable=wrong-import-position
-from board import Board, Domain
+from board import Board, Domain, Failed
 from cases import case, cases_of, main
-from scene import (ANY_FAILED, binding, ended, healthy, kernel, random_disk, require_checksum,
-                   require_interrupts, require_unseen_hold)
+from scene import (ANY_FAILED, ANY_SCRIPT_FAILED, BARE_GUEST, binding, ended, healthy, kernel, random_disk,
+                   require_checksum, require_interrupts, require_unseen_hold)
 
 # GIC, interrupts, vCPUs, kernel of the guest, of dom0. "no_frame": a bridge without MSI vectors.
 COMBINATIONS = {
@@ -25,7 +26,7 @@ COMBINATIONS = {
     "gic2_msix_2cpus_6.12": (2, "msix", 2, "6.12", "6.12"),
     "gic2_no_frame_1cpu_6.12": (2, "no_frame", 1, "6.12", "6.1"),
     "gic2_intx_2cpus_6.1": (2, "intx", 2, "6.1", "6.1"),
-    "gic3_msix_2cpus_6.12": (3, "msix", 2, "6.12", "6.12"),
+    "gic3_msix_4cpus_6.12": (3, "msix", 4, "6.12", "6.12"),
 }
 
 
@@ -87,6 +88,52 @@ def nobody_comes_gic2_6_12():
     """GICv2."""
     nobody_comes("hold-nobody-gic2", 2,
                  Domain(kernel=kernel("6.12"), run="show-empty-bus", properties=binding()))
+
+
+def times_of_day(console, guest):
+    """What the guest said once, and dom0 last before that."""
+    real = 0
+    for line in console.lines:
+        if match := re.match(rf"(dom0: sb: dom0|{guest}: sb: guest) date (\d+)", str(line)):
+            if match[1].startswith(guest):
+                return int(match[2]), real
+            real = int(match[2])
+    raise Failed(f"{guest} has not said what time it is (console: {console.log})")
+
+
+def stolen(console, guest):
+    """Seconds that were stolen from the guest's CPU, as it says."""
+    return int(console.require(rf"{guest}: sb: guest cpu0 stolen (\d+)")[1]) / 100
+
+
+@case
+def time_of_day():
+    """Guests that know of Xen have the right time after the hold, and none of it was stolen from them."""
+    held = 20
+    enhanced = 'xen,enhanced = "no-xenstore";'
+    guests = [Domain(kernel=version, run="show-time-and-disk", properties=enhanced + binding())
+              for version in ("6.1", kernel("6.12"))]
+    console = Board("hold-time-of-day", guests, counted=True, dom0_run="serve-and-tell-time",
+                    dom0_words=f"sb.delay={held} sb.serve=1:disk,2:other",
+                    disks={"disk": random_disk(16), "other": random_disk(16, "other")}).run(
+        until=[ended(domain, "show-time-and-disk") for domain in (1, 2)], unless=[ANY_FAILED])
+    console.require_order("dom2: .*pci-host-generic", "dom0: sb: dom0 device model starts")
+    for guest in ("dom1", "dom2"):
+        healthy(console, guest)
+        require_unseen_hold(console, guest, held)
+        seen, real = times_of_day(console, guest)
+        print(f"# {guest}: {seen - real} s ahead of dom0, {stolen(console, guest)} s stolen")
+        if abs(seen - real) > 2 or stolen(console, guest) > held / 4:
+            raise Failed(f"{guest} was held for {held} s: its time of day is {seen} at {real}, and "
+                         f"{stolen(console, guest)} s were stolen from it (console: {console.log})")
+
+
+@case
+def eight_vcpus():
+    """Of the guest's eight vCPUs one touches the bridge, while the others do nothing but look at their clocks."""
+    guest = Domain(image=BARE_GUEST, memory_mib=32, cpus=8, words="sb.expect=held", properties=binding())
+    Board("hold-eight-vcpus", [guest], dom0_run="serve", dom0_words="sb.delay=5", disks={"disk": random_disk(16)}).run(
+        until=["dom1: ok .* - hold: parked"], unless=[ANY_SCRIPT_FAILED, "dom1: not ok", "xen: .*Watchdog"])
 
 
 if __name__ == "__main__":

@@ -27,6 +27,18 @@ struct xen_domctl_createdomain;
 enum io_state ioreq_pci_access(struct cpu_user_regs *regs, struct vcpu *v,
                                mmio_info_t *info);
 
+/*
+ * A vCPU of the domain has been descheduled, by the caller: called in the
+ * scheduler's softirq, so that the domain is still there.
+ */
+void ioreq_pci_descheduled(struct domain *d);
+
+/*
+ * The domain is shutting down, and those of its vCPUs are paused that can be: it
+ * is not held any more. If it is resumed it will touch the bridge again.
+ */
+void ioreq_pci_shutdown(struct domain *d);
+
 /* Device-model operations of bridge/dm_op.h. The caller checked privilege. */
 int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args);
 

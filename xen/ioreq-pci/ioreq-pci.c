@@ -27,9 +27,6 @@
 
 #include "private.h"
 
-/* How often to look whether all vCPUs of a held domain are descheduled. */
-#define IOREQ_PCI_HOLD_POLL MILLISECS(1)
-
 struct ioreq_pci_bridge *ioreq_pci_find(const struct domain *d, paddr_t gpa)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
@@ -103,12 +100,13 @@ static bool hold(struct domain *d, struct ioreq_pci_bridge *b)
     /* Look again: the device model may have become ready meanwhile. */
     waiting = b->state == IOREQ_PCI_WAITING && !d->is_dying;
 
-    if ( waiting && !pci->held )
+    /* One that is being shut down is paused by that, and may be resumed. */
+    if ( waiting && !pci->held && !d->is_shutting_down )
     {
         pci->held = b;
         pci->hold_until = NOW() + MILLISECS(b->bridge.hold_ms);
         domain_pause_nosync(d);
-        set_timer(&pci->hold_timer, NOW() + IOREQ_PCI_HOLD_POLL);
+        set_timer(&pci->hold_timer, pci->hold_until);
     }
 
     spin_unlock(&pci->lock);
@@ -130,10 +128,6 @@ static void release(struct domain *d, struct ioreq_pci *pci)
     domain_unpause(d);
 }
 
-/*
- * Time may be stopped only when no vCPU can look at it any more, or it would
- * later go back. This cannot be waited for where the hold begins.
- */
 static bool all_descheduled(const struct domain *d)
 {
     const struct vcpu *v;
@@ -148,6 +142,39 @@ static bool all_descheduled(const struct domain *d)
     return true;
 }
 
+/*
+ * Time may be stopped only when no vCPU can look at it any more, or it would
+ * later go back; this cannot be waited for where the hold begins. It has to be
+ * stopped then, or the domain would see what went by. So the last vCPU to be
+ * descheduled does it. There is one: that which began the hold runs until then.
+ */
+void ioreq_pci_descheduled(struct domain *d)
+{
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
+
+    if ( likely(!pci) )
+        return;
+
+    /*
+     * Of two that are descheduled at once, the one that does not yet see that
+     * the domain is held is seen not to run by the other.
+     */
+    smp_mb();
+
+    if ( likely(!ACCESS_ONCE(pci->held)) )
+        return;
+
+    spin_lock(&pci->lock);
+
+    if ( pci->held && !pci->stopped_at && all_descheduled(d) )
+    {
+        pci->stopped_at = get_cycles();
+        domain_vtimer_stop(d);
+    }
+
+    spin_unlock(&pci->lock);
+}
+
 static void hold_timer_expired(void *data)
 {
     struct domain *d = data;
@@ -155,9 +182,8 @@ static void hold_timer_expired(void *data)
 
     spin_lock(&pci->lock);
 
-    if ( !pci->held || d->is_dying )
-        /* Released or destroyed while this was on its way. */;
-    else if ( NOW() >= pci->hold_until )
+    /* It may have been released, or destroyed, while this was on its way. */
+    if ( pci->held && NOW() >= pci->hold_until && !d->is_dying )
     {
         printk(XENLOG_G_WARNING
                "%pd: PCI bridge %u: no device model after %u ms, going on without\n",
@@ -166,18 +192,25 @@ static void hold_timer_expired(void *data)
         pci->held->state = IOREQ_PCI_ABSENT;
         release(d, pci);
     }
-    else
-    {
-        if ( !pci->stopped_at && all_descheduled(d) )
-        {
-            pci->stopped_at = get_cycles();
-            domain_vtimer_stop(d);
-        }
 
-        set_timer(&pci->hold_timer, pci->stopped_at
-                                    ? pci->hold_until
-                                    : NOW() + IOREQ_PCI_HOLD_POLL);
-    }
+    spin_unlock(&pci->lock);
+}
+
+/*
+ * A domain that is shut down, or crashes, has its vCPUs paused one by one: those
+ * that wait for an answer only once they have it, for which they must run.
+ */
+void ioreq_pci_shutdown(struct domain *d)
+{
+    struct ioreq_pci *pci = d->arch.ioreq_pci;
+
+    if ( !pci )
+        return;
+
+    spin_lock(&pci->lock);
+
+    if ( pci->held )
+        release(d, pci);
 
     spin_unlock(&pci->lock);
 }

@@ -259,11 +259,13 @@ struct vcpu {
     struct domain *domain;
     int vcpu_id;
     _Atomic bool is_running;
+    _Atomic bool is_switched_out; /* of the stubs: all is done that follows */
     struct vcpu_io io;
 };
 struct domain {
     domid_t domain_id;
     _Atomic unsigned int is_dying;
+    _Atomic bool is_shutting_down;
     unsigned int max_vcpus;
     struct vcpu *vcpu[HYPERVISOR_VCPUS];
     struct {

@@ -3,7 +3,7 @@
  * Domains: pausing, virtual time, event channels, registers.
  *
  * A vCPU runs between vcpu_enter() and vcpu_leave(). A test without threads may also set is_running itself, to be a
- * vCPU that has not been descheduled yet.
+ * vCPU that has not been descheduled yet, and call vcpu_deschedule() then.
  */
 #include <time.h>
 
@@ -68,18 +68,26 @@ void vcpu_enter(struct vcpu *v)
     while (v->domain->pause_count != 0) {
         wait_for_change("a domain is paused for ever");
     }
+    v->is_switched_out = false;
     v->is_running = true;
     hypervisor_assert(!v->domain->time_stopped, "a vCPU runs without time", __FILE__, __LINE__);
     pthread_mutex_unlock(&mutex);
     current = v;
 }
 
-void vcpu_leave(struct vcpu *v)
+void vcpu_deschedule(struct vcpu *v)
 {
     pthread_mutex_lock(&mutex);
     v->is_running = false;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);
+    ioreq_pci_descheduled(v->domain);
+    v->is_switched_out = true;
+}
+
+void vcpu_leave(struct vcpu *v)
+{
+    vcpu_deschedule(v);
     current = NULL;
 }
 
@@ -100,6 +108,12 @@ void vcpu_go_on(_Atomic bool *pending)
     *pending = false;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);
+}
+
+void domain_shutdown(struct domain *d)
+{
+    d->is_shutting_down = true;
+    ioreq_pci_shutdown(d);
 }
 
 void domain_vtimer_stop(struct domain *d)
