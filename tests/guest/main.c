@@ -4,12 +4,13 @@
  *
  * It is booted by Xen as a dom0less guest in place of a Linux kernel, takes every address from its device tree, and
  * prints TAP on its console. tests/system/conformance.py boots it and reads that. Which accesses are tried is in
- * region.c, what should come of them in status.c, background.c, config.c and bars.c. hammer.c is another test.
+ * region.c, what should come of them in status.c, background.c, config.c and bars.c. hammer.c and ends.c are other tests.
  */
 #include "access.h"
 #include "background.h"
 #include "bars.h"
 #include "config.h"
+#include "ends.h"
 #include "hammer.h"
 #include "mmu.h"
 #include "status.h"
@@ -38,6 +39,10 @@ static void run(const struct guest *guest)
     static struct functions functions;
     uint64_t state;
 
+    if (guest->expectation == EXPECT_ENDS) {
+        ends_test(guest);
+        return;
+    }
     if (guest->expectation == EXPECT_HELD) {
         status_touch_held(guest);
     }

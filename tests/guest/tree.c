@@ -84,7 +84,7 @@ static const char *argument(const void *tree, const char *word)
 static enum expectation read_expectation(const void *tree)
 {
     static const char *const words[] = { "sb.expect=nobody", "sb.expect=served", "sb.expect=held",
-                                         "sb.expect=hammer" };
+                                         "sb.expect=hammer", "sb.expect=ends" };
 
     for (int word = 0; word < EXPECT_UNKNOWN; word++) {
         if (argument(tree, words[word]) != NULL) {

@@ -11,6 +11,7 @@ enum expectation {
     EXPECT_SERVED, /* served: a device model will be ready; wait for it at the status page */
     EXPECT_HELD,   /* held: the same, but touch the bridge before it is ready */
     EXPECT_HAMMER, /* hammer: device models come and go; see hammer.h */
+    EXPECT_ENDS,   /* ends: its device model will stop to answer; see ends.h */
     EXPECT_UNKNOWN,
 };
 

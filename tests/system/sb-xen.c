@@ -6,6 +6,9 @@
  *   sb-xen servers DOMAIN     prints how many ioreq servers dom0 has in that domain
  *   sb-xen domain DOMAIN      status 1 unless there is such a domain, be it dying
  *   sb-xen destroy DOMAIN     destroys it; returns when all is done that the caller has to do
+ *   sb-xen state DOMAIN       prints "runs", or "shut down: REASON" (poweroff, reboot, suspend, crash or watchdog)
+ *   sb-xen suspend DOMAIN     shuts it down with that reason, as a toolstack would do
+ *   sb-xen resume DOMAIN      one that is shut down runs again
  *
  * Exit status 1, with a line on standard error, when something failed; 2 when the command line is wrong.
  */
@@ -18,6 +21,7 @@
 #include <string.h>
 
 #include <xen/domctl.h>
+#include <xen/sched.h>
 #include <xen/sysctl.h>
 #include <xencall.h>
 #include <xendevicemodel.h>
@@ -109,14 +113,59 @@ static int destroy(xencall_handle *xen, uint32_t domain)
     return domctl(xen, XEN_DOMCTL_destroydomain, domain) ? 0 : failed("destroydomain");
 }
 
+static int print_state(xencall_handle *xen, uint32_t domain)
+{
+    static const char *const reasons[] = {
+        [SHUTDOWN_poweroff] = "poweroff", [SHUTDOWN_reboot] = "reboot", [SHUTDOWN_suspend] = "suspend",
+        [SHUTDOWN_crash] = "crash",       [SHUTDOWN_watchdog] = "watchdog",
+    };
+    const struct xen_domctl *const operation = domctl(xen, XEN_DOMCTL_getdomaininfo, domain);
+    unsigned int reason;
+
+    if (!operation || operation->u.getdomaininfo.domain != domain) {
+        return failed("getdomaininfo");
+    }
+    if ((operation->u.getdomaininfo.flags & XEN_DOMINF_shutdown) == 0) {
+        (void)puts("runs");
+        return 0;
+    }
+    reason = (operation->u.getdomaininfo.flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask;
+    (void)printf("shut down: %s\n", reason < sizeof(reasons) / sizeof(reasons[0]) ? reasons[reason] : "?");
+    return 0;
+}
+
+static int suspend(xencall_handle *xen, uint32_t domain)
+{
+    sched_remote_shutdown_t *const shutdown = xencall_alloc_buffer(xen, sizeof(*shutdown));
+
+    if (!shutdown) {
+        return failed("xencall_alloc_buffer");
+    }
+    *shutdown = (sched_remote_shutdown_t){ .domain_id = (domid_t)domain, .reason = SHUTDOWN_suspend };
+    return xencall2(xen, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, (uint64_t)(uintptr_t)shutdown) < 0
+               ? failed("remote_shutdown") : 0;
+}
+
+static int resume(xencall_handle *xen, uint32_t domain)
+{
+    return domctl(xen, XEN_DOMCTL_resumedomain, domain) ? 0 : failed("resumedomain");
+}
+
 int main(int argc, char **argv)
 {
+    static const struct {
+        const char *name;
+        int (*function)(xencall_handle *xen, uint32_t domain);
+    } commands[] = {
+        { "domain", look_for_domain }, { "destroy", destroy }, { "state", print_state },
+        { "suspend", suspend },        { "resume", resume },
+    };
     const char *const command = argc > 1 ? argv[1] : "";
     const uint32_t domain = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
     xencall_handle *xen;
 
     if (argc != (strcmp(command, "memory") == 0 ? 2 : 3)) {
-        (void)fputs("Usage: sb-xen memory | servers DOMAIN | domain DOMAIN | destroy DOMAIN\n", stderr);
+        (void)fputs("Usage: sb-xen memory | servers|domain|destroy|state|suspend|resume DOMAIN\n", stderr);
         return 2;
     }
     xen = xencall_open(NULL, 0);
@@ -129,5 +178,11 @@ int main(int argc, char **argv)
     if (strcmp(command, "servers") == 0) {
         return print_servers(domain);
     }
-    return strcmp(command, "destroy") == 0 ? destroy(xen, domain) : look_for_domain(xen, domain);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(command, commands[i].name) == 0) {
+            return commands[i].function(xen, domain);
+        }
+    }
+    (void)fprintf(stderr, "sb-xen: no such command: %s\n", command);
+    return 2;
 }
