@@ -15,8 +15,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #ifndef BLOCK_URING_CMD_DISCARD
 #define BLOCK_URING_CMD_DISCARD _IO(0x12, 0) /* linux/blkdev.h, from 6.12 */
@@ -35,6 +37,11 @@ struct loop {
     struct loop_request *waiting;
     struct loop_request **waiting_end;
     struct loop_watch *watches;
+    bool disabled; /* the ring, until it is sealed or the first turn */
+    bool sealed;
+    unsigned int files;
+    int file[LOOP_FILES_MAX]; /* those of a sealed loop: their places are how the ring knows them */
+    struct loop_watch any;    /* when sealed: of all watches, by an epoll instance, which the kernel does not keep */
     struct loop_task *tasks;
     struct loop_task **tasks_end;
     struct loop_quiet *quiet;
@@ -45,16 +52,19 @@ struct loop {
 };
 
 /* The fewer interruptions the better: completions are for this thread, when it asks for them. */
-static int create_ring(struct io_uring *ring, unsigned int entries)
+static int create_ring(struct loop *loop, unsigned int entries)
 {
     const unsigned int choice[] = {
-        IORING_SETUP_CLAMP | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, /* Linux 6.1 */
+        IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED |
+            IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, /* Linux 6.1 */
+        IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED,                /* Linux 5.10 */
         IORING_SETUP_CLAMP,
     };
     int error = -EINVAL;
 
-    for (unsigned int i = 0; i < 2 && error == -EINVAL; i++) {
-        error = io_uring_queue_init(entries, ring, choice[i]);
+    for (unsigned int i = 0; i < 3 && error == -EINVAL; i++) {
+        error = io_uring_queue_init(entries, &loop->ring, choice[i]);
+        loop->disabled = choice[i] & IORING_SETUP_R_DISABLED;
     }
     return error;
 }
@@ -71,7 +81,7 @@ int loop_create(struct loop **loop, unsigned int entries)
     if (!created) {
         return -ENOMEM;
     }
-    error = create_ring(&created->ring, entries);
+    error = create_ring(created, entries);
     if (error) {
         free(created);
         return error;
@@ -92,7 +102,118 @@ void loop_destroy(struct loop *loop)
     while (loop_requests(loop) > 0 && loop_run_once(loop, true) == 0) {
     }
     io_uring_queue_exit(&loop->ring);
+    if (loop->sealed) {
+        (void)close(loop->any.request.descriptor);
+    }
     free(loop);
+}
+
+int loop_add_file(struct loop *loop, int descriptor)
+{
+    if (loop->files == LOOP_FILES_MAX) {
+        return -ENOSPC;
+    }
+    loop->file[loop->files++] = descriptor;
+    return 0;
+}
+
+/* Which of the registered files it is; one of ours, so it is there. */
+static int place_of(const struct loop *loop, int descriptor)
+{
+    int place = 0;
+
+    while (loop->file[place] != descriptor) {
+        place++;
+    }
+    return place;
+}
+
+static void any_ready(void *opaque, int error)
+{
+    const struct loop *loop = opaque;
+
+    for (struct loop_watch *watch = loop->watches; watch; watch = watch->next) {
+        watch->ready(watch->opaque, error);
+    }
+}
+
+static int watch_by_epoll(struct loop *loop)
+{
+    const int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+    if (epoll < 0) {
+        return -errno;
+    }
+    for (const struct loop_watch *watch = loop->watches; watch; watch = watch->next) {
+        struct epoll_event event = { .events = EPOLLIN };
+
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, watch->request.descriptor, &event)) {
+            const int error = -errno;
+
+            (void)close(epoll);
+            return error;
+        }
+    }
+    loop->any = (struct loop_watch){
+        .request = { .operation = IORING_OP_POLL_ADD, .descriptor = epoll },
+        .loop = loop, .ready = any_ready, .opaque = loop,
+    };
+    if (loop_add_file(loop, epoll)) {
+        (void)close(epoll);
+        return -ENOSPC;
+    }
+    return 0;
+}
+
+static int restrict_ring(struct loop *loop)
+{
+    static const uint8_t operation[] = {
+        IORING_OP_POLL_ADD, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FALLOCATE, IORING_OP_FSYNC,
+        IORING_OP_URING_CMD,
+    };
+    struct io_uring_restriction restriction[sizeof(operation) + 2] = {
+        { .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE },
+        { .opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE },
+    };
+    struct io_uring_probe *probe = io_uring_get_probe_ring(&loop->ring);
+    unsigned int count = 2;
+
+    if (!probe) {
+        return -EOPNOTSUPP;
+    }
+    /* What the kernel does not know it will not do. */
+    for (unsigned int i = 0; i < sizeof(operation); i++) {
+        if (io_uring_opcode_supported(probe, operation[i])) {
+            restriction[count++] = (struct io_uring_restriction){
+                .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = operation[i],
+            };
+        }
+    }
+    io_uring_free_probe(probe);
+    return io_uring_register_restrictions(&loop->ring, restriction, count);
+}
+
+static int enable_ring(struct loop *loop)
+{
+    loop->disabled = false;
+    return io_uring_enable_rings(&loop->ring);
+}
+
+int loop_seal(struct loop *loop)
+{
+    int error = loop->disabled ? watch_by_epoll(loop) : -EOPNOTSUPP;
+
+    if (error) {
+        return error;
+    }
+    error = io_uring_register_files(&loop->ring, loop->file, loop->files);
+    if (error) {
+        (void)close(loop->any.request.descriptor);
+        return error;
+    }
+    loop->sealed = true;
+    error = restrict_ring(loop);
+    return error ? error : enable_ring(loop);
 }
 
 static void prepare(struct io_uring_sqe *sqe, const struct loop_request *request)
@@ -132,6 +253,10 @@ static bool submit(struct loop *loop, struct loop_request *request)
         return false;
     }
     prepare(sqe, request);
+    if (loop->sealed) {
+        sqe->fd = place_of(loop, request->descriptor);
+        io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
+    }
     io_uring_sqe_set_data(sqe, request);
     return true;
 }
@@ -159,7 +284,7 @@ static struct loop_request *take_waiting(struct loop *loop)
 
 static void start_polls(struct loop *loop)
 {
-    for (struct loop_watch *watch = loop->watches; watch; watch = watch->next) {
+    for (struct loop_watch *watch = loop->sealed ? &loop->any : loop->watches; watch; watch = watch->next) {
         if (!watch->polled && !watch->ended && submit(loop, &watch->request)) {
             watch->polled = true;
             loop->polls++;
@@ -472,6 +597,10 @@ static int turn_ring(struct loop *loop, bool wait)
     struct io_uring_cqe *ended = NULL;
     int result;
 
+    result = loop->disabled ? enable_ring(loop) : 0;
+    if (result) {
+        return result;
+    }
     start_polls(loop);
     wait &= start_waiting(loop);
     if (wait && loop->quiet) {

@@ -93,6 +93,8 @@ struct loop_counters {
     uint64_t found; /* of these, how often there was something to do */
 };
 
+#define LOOP_FILES_MAX 64u
+
 /* `entries` is the number of requests that may be under way at once: 1..4096, rounded up to a power of two. */
 int loop_create(struct loop **loop, unsigned int entries);
 
@@ -134,6 +136,16 @@ void loop_discard(struct loop *loop, struct loop_request *request, int descripto
                   loop_done_fn *done);
 bool loop_can_discard(int descriptor);
 void loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done);
+
+/*
+ * Before the first turn: the ring will do nothing but what this file offers, and with no descriptors but those that are
+ * being watched and those that were added, for good, whoever asks it (IORING_REGISTER_RESTRICTIONS). Nothing can be
+ * watched or added any more. -EOPNOTSUPP: the kernel does not know how (Linux 5.10). -ENOSPC: more than LOOP_FILES_MAX.
+ *
+ * The ring holds what was added for a moment longer than a process that is killed lives. What is watched it does not.
+ */
+int loop_add_file(struct loop *loop, int descriptor);
+int loop_seal(struct loop *loop);
 
 /* Queues a task; one that is queued already stays where it is. */
 void loop_defer(struct loop *loop, struct loop_task *task);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "model.h"
+#include "sandbox.h"
 
 #define NAME            "sidebridge-dm"
 #define MAP_LIMIT_LEAST 8u /* MiB */
@@ -38,6 +39,9 @@ enum option_letter {
     OPTION_POLL_US = 'p',
     OPTION_STATE = 'S',
     OPTION_MAP_LIMIT = 'M',
+    OPTION_SANDBOX = 'x',
+    OPTION_NO_SANDBOX = 'n',
+    OPTION_USER = 'u',
     OPTION_VERBOSE = 'v',
     OPTION_HELP = 'h',
     OPTION_VERSION = 'V',
@@ -59,6 +63,9 @@ static const struct option long_options[] = {
     { "poll-us", required_argument, NULL, OPTION_POLL_US },
     { "state", required_argument, NULL, OPTION_STATE },
     { "map-limit", required_argument, NULL, OPTION_MAP_LIMIT },
+    { "sandbox", required_argument, NULL, OPTION_SANDBOX },
+    { "no-sandbox", no_argument, NULL, OPTION_NO_SANDBOX },
+    { "user", required_argument, NULL, OPTION_USER },
     { "verbose", no_argument, NULL, OPTION_VERBOSE },
     { "help", no_argument, NULL, OPTION_HELP },
     { "version", no_argument, NULL, OPTION_VERSION },
@@ -84,6 +91,10 @@ static void print_help(FILE *to)
                 "  --map-limit MIB\n"
                 "                 map at most so much of the guest's memory at a time, 8 or more (default: a\n"
                 "                 quarter of the memory that is free here, 32 at least)\n"
+                "  --sandbox=require\n"
+                "                 do not serve if the kernel lacks a layer of the sandbox\n"
+                "  --no-sandbox   keep all privileges, for a debugger\n"
+                "  --user N       the user id, and group, to serve as (default: 1879048192 + the domain id)\n"
                 "  --verbose      say more, and print counters at the end\n"
                 "  --help         this text\n"
                 "  --version      the version\n",
@@ -206,6 +217,16 @@ static int parse_option(struct command_line *line, int option, char *argument)
         }
         line->model.map_limit = (uint64_t)number << 20;
         return EXIT_OK;
+    case OPTION_SANDBOX:
+        line->model.sandbox_required = strcmp(argument, "require") == 0;
+        return line->model.sandbox_required ? EXIT_OK : usage_error("--sandbox wants 'require'", argument);
+    case OPTION_NO_SANDBOX:
+        line->model.sandbox = false;
+        return EXIT_OK;
+    case OPTION_USER:
+        return parse_number(argument, INT32_MAX, &line->model.user) && line->model.user > 0
+                   ? EXIT_OK
+                   : usage_error("--user wants the number of a user other than root", argument);
     case OPTION_VERBOSE:
         line->verbose = true;
         return EXIT_OK;
@@ -243,6 +264,12 @@ static int parse(struct command_line *line, int argc, char **argv)
     }
     if (line->model.shared && line->model.disk_count == 0) {
         return usage_error("--share without a device; an option is missing", "--blk");
+    }
+    if (line->model.sandbox_required && !line->model.sandbox) {
+        return usage_error("--sandbox=require excludes another option", "--no-sandbox");
+    }
+    if (line->model.user == 0) {
+        line->model.user = SANDBOX_USER_FIRST + line->model.domain;
     }
     return EXIT_OK;
 }
@@ -312,6 +339,9 @@ static int serve(const struct command_line *line)
         (void)model_destroy(model, error);
         return EXIT_FAILED;
     }
+    if (*model_sandbox_lacks(model) != '\0') {
+        (void)fprintf(stderr, NAME ": the sandbox lacks: %s\n", model_sandbox_lacks(model));
+    }
     announce(line, model_resumed(model));
     model_run(model);
     (void)block_signals();
@@ -331,12 +361,13 @@ static int serve(const struct command_line *line)
 
 int main(int argc, char **argv)
 {
-    struct command_line line = { .model = { .msix = true } };
+    struct command_line line = { .model = { .msix = true, .sandbox = true } };
     int result = parse(&line, argc, argv);
 
     if (result != EXIT_OK) {
         return result < 0 ? EXIT_OK : result;
     }
+    sandbox_drop_inherited();
     (void)signal(SIGPIPE, SIG_IGN);
     if (block_signals()) {
         (void)fprintf(stderr, NAME ": signals cannot be blocked: %s\n", strerror(errno));

@@ -14,12 +14,14 @@
 #include "pci/bus.h"
 #include "identity.h"
 #include "loop.h"
+#include "sandbox.h"
 #include "state.h"
 #include "virtio/mmio.h"
 #include "virtio/pci.h"
 
 #define LOOP_ENTRIES 512u
 #define FILE_WAIT_MS 5000 /* for what a killed predecessor has under way on a file */
+#define RING_WAIT_MS 1000 /* for its ring, which has the files for a moment longer than it lives */
 
 struct disk {
     struct blk *blk;
@@ -37,6 +39,7 @@ struct model {
     bool plain; /* the bridge has no ECAM, it is plain ranges: then mmio is used, else bus */
     struct pci_bus bus;
     struct virtio_mmio_bus mmio;
+    char lacking[SANDBOX_TEXT_MAX]; /* layers of the sandbox */
     bool ready; /* we have declared the bus so */
     struct loop_watch accesses;
     unsigned int stops_wanted; /* counted by a signal handler: atomic */
@@ -137,11 +140,12 @@ static unsigned int device_number(const struct model_options *options, unsigned 
 static int create_blk(struct model *model, const struct model_options *options, unsigned int i, const char **reason)
 {
     const struct timespec moment = { .tv_nsec = 10 * 1000000 };
+    const int limit = platform_resumed(model->platform) ? FILE_WAIT_MS : options->sandbox ? RING_WAIT_MS : 0;
 
     for (int waited = 0;; waited += 10) {
         const int result = blk_create(&model->disk[i].blk, model->loop, model->platform, &options->disk[i], reason);
 
-        if (result != -EBUSY || !platform_resumed(model->platform) || waited >= FILE_WAIT_MS) {
+        if (result != -EBUSY || waited >= limit) {
             return result;
         }
         (void)nanosleep(&moment, NULL);
@@ -297,6 +301,27 @@ static int build(struct model *model, const struct model_options *options, char 
     return 0;
 }
 
+/*
+ * Everything is open, nothing has been served, and what a predecessor has left in its state, which may be anything, has
+ * not been looked at.
+ */
+static int enter_sandbox(struct model *model, const struct model_options *options, char *error)
+{
+    const struct sandbox_options sandbox = { .loop = model->loop, .user = options->user };
+    int result = 0;
+
+    for (unsigned int i = 0; i < model->disk_count && !result; i++) {
+        result = loop_add_file(model->loop, blk_file(model->disk[i].blk));
+    }
+    if (!result && sandbox_enter(&sandbox, model->lacking) > 0 && options->sandbox_required) {
+        result = -EPERM;
+    }
+    if (result) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "the sandbox lacks: %s", model->lacking);
+    }
+    return result;
+}
+
 /* The functions are as the guest left them, or as the first of us makes them. */
 static int take_over(struct model *model, const struct model_options *options, char *error)
 {
@@ -398,6 +423,9 @@ int model_create(struct model **model, const struct model_options *options, char
         return -ENOMEM;
     }
     result = build(created, options, error);
+    if (!result && options->sandbox) {
+        result = enter_sandbox(created, options, error);
+    }
     if (!result) {
         result = take_over(created, options, error);
     }
@@ -564,6 +592,11 @@ enum model_state model_state(const struct model *model)
 int model_failure(const struct model *model)
 {
     return model->failure;
+}
+
+const char *model_sandbox_lacks(const struct model *model)
+{
+    return model->lacking;
 }
 
 bool model_resumed(const struct model *model)

@@ -33,6 +33,9 @@ struct model_options {
     unsigned int poll_us; /* loop_set_polling() */
     bool no_ready; /* another device model declares the bus ready */
     uint64_t map_limit; /* as in platform_options */
+    bool sandbox;          /* gives up what it does not need (sandbox.h) before it serves */
+    bool sandbox_required; /* all layers, or it does not serve */
+    uint32_t user;         /* with sandbox */
     const char *state; /* file to keep the state in (state.h); NULL: none */
     unsigned int disk_count; /* in plain ranges disk i has place i (virtio/mmio.h) */
     struct blk_options disk[MODEL_DISKS_MAX];
@@ -76,6 +79,9 @@ enum model_state model_state(const struct model *model);
 
 /* 0, or the negative errno value with which the platform or the loop failed. */
 int model_failure(const struct model *model);
+
+/* Layers of the sandbox that are lacking, for the user; empty: none, or no sandbox is wanted. Borrowed. */
+const char *model_sandbox_lacks(const struct model *model);
 
 /* Whether it went on where another one was killed. */
 bool model_resumed(const struct model *model);

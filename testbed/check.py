@@ -10,6 +10,7 @@
                             are files of tests/qemu, or cases of them
     ./check --bench         what is measured on real Xen (bench/performance.py), with its bars; NAME... likewise
     ./check --boards        every board that Debian has a .dtb file of, read by the tool and by the test (tests/boards)
+    ./check --kills         SIGKILL for the device model, 1,000 times under verified load (tests/kills)
     ./check --list          the names
     ./check --no-setup      what testbed/setup makes is there: do not look at it again
 
@@ -43,7 +44,7 @@ TAP = re.compile(r"^(not )?ok\b(?: \d+)?(?: -)?\s*([^#\n]*)(#\s*SKIP.*)?", re.M 
 
 # Suites whose cases boot the real thing, each by its option (without one: "system"), and where their files are.
 SUITES = {"system": ROOT / "tests/system", "qemu": ROOT / "tests/qemu", "bench": ROOT / "bench",
-          "boards": ROOT / "tests/boards"}
+          "boards": ROOT / "tests/boards", "kills": ROOT / "tests/kills"}
 
 
 class Score:

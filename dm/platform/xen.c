@@ -55,11 +55,10 @@
 #define LIMIT_LEAST    0x2000000u
 
 
-/* To be made by one system call: pages, and the pieces that they are of. */
+/* By one system call. */
 struct copies {
     unsigned int count;
     xengnttab_grant_copy_segment_t segment[COPIES_MAX];
-    struct platform_copy *piece[COPIES_MAX];
 };
 
 struct doorbell {
@@ -79,7 +78,6 @@ struct platform {
     xenevtchn_handle *evtchn;
     evtchn_port_t wake[2]; /* an event channel from us to us: notified here, pending there */
     xengnttab_handle *gnttab; /* NULL without BRIDGE_FLAG_GRANTS */
-    struct copies copies;
     xentoollog_logger *silence;
 
     bool has_server;
@@ -751,21 +749,18 @@ static void unmap_grants(struct platform *platform, void *memory, uint64_t lengt
     (void)xengnttab_unmap(platform->gnttab, first, pages);
 }
 
-static void add_copy(struct copies *copies, struct platform_copy *piece, const xengnttab_grant_copy_segment_t *segment)
-{
-    copies->piece[copies->count] = piece;
-    copies->segment[copies->count++] = *segment;
-}
-
-/* Page by page. */
-static void add_copies(struct platform *platform, struct platform_copy *piece, bool to_guest)
+/* Collects what a piece consists of, page by page; false: it is no grant. */
+static bool add_pieces(struct platform *platform, struct copies *copies, const struct platform_copy *piece,
+                       bool to_guest)
 {
     struct platform_grants grants;
     char *memory = piece->memory;
     uint32_t left = piece->length;
 
-    piece->failed = platform_grants_decode(piece->address, piece->length, &grants) != 0;
-    for (uint32_t i = 0; !piece->failed && i < grants.count; i++) {
+    if (platform_grants_decode(piece->address, piece->length, &grants)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < grants.count; i++) {
         const uint16_t offset = (uint16_t)(i == 0 ? grants.offset : 0);
         const uint16_t length = (uint16_t)(left < PAGE_SIZE - offset ? left : PAGE_SIZE - offset);
         xengnttab_grant_copy_segment_t segment = { .len = length };
@@ -783,32 +778,38 @@ static void add_copies(struct platform *platform, struct platform_copy *piece, b
             segment.dest.virt = memory;
             segment.flags = GNTCOPY_source_gref;
         }
-        add_copy(&platform->copies, piece, &segment);
+        copies->segment[copies->count++] = segment;
         memory += length;
         left -= length;
     }
+    return true;
 }
 
-void platform_copy_end(struct platform *platform)
+static bool copy_now(struct platform *platform, struct copies *copies)
 {
-    struct copies *copies = &platform->copies;
-    const bool failed =
-        copies->count > 0 && xengnttab_grant_copy(platform->gnttab, copies->count, copies->segment) != 0;
+    bool good = copies->count == 0 || !xengnttab_grant_copy(platform->gnttab, copies->count, copies->segment);
 
-    for (unsigned int i = 0; i < copies->count; i++) {
-        copies->piece[i]->failed |= failed || copies->segment[i].status != GNTST_okay;
+    for (unsigned int i = 0; i < copies->count && good; i++) {
+        good = copies->segment[i].status == GNTST_okay;
     }
     copies->count = 0;
+    return good;
 }
 
-void platform_copy(struct platform *platform, struct platform_copy *piece, unsigned int count, bool to_guest)
+bool platform_copy(struct platform *platform, const struct platform_copy *piece, unsigned int count, bool to_guest)
 {
+    struct copies copies;
+
+    copies.count = 0;
     for (unsigned int i = 0; i < count; i++) {
-        if (platform->copies.count > COPIES_MAX - GRANTS_MAX) {
-            platform_copy_end(platform);
+        if (copies.count > COPIES_MAX - GRANTS_MAX && !copy_now(platform, &copies)) {
+            return false;
         }
-        add_copies(platform, &piece[i], to_guest);
+        if (!add_pieces(platform, &copies, &piece[i], to_guest)) {
+            return false;
+        }
     }
+    return copy_now(platform, &copies);
 }
 
 void *platform_map(struct platform *platform, uint64_t address, uint64_t length, bool write)

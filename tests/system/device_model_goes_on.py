@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A device model that keeps its state is killed time and again while the guest writes into a file system: the guest
-notices nothing, and nothing is lost.
+"""A device model that keeps its state is killed time and again, 100 times in all, while the guest writes into a file
+system and reads back what it has written: the guest notices nothing, and nothing is lost.
 """
 import sys
 from pathlib import Path
@@ -18,21 +18,23 @@ CASES = {
 }
 
 
-def killed_20_times(name):
-    """Clean on the host, and the file is as the guest wrote it."""
+def killed(name, kills, timeout=400):
+    """So many times: clean on the host, and the file is as the guest wrote it."""
     gic, options, cpus, version, interrupts = CASES[name]
     guest = Domain(kernel=kernel(version), cpus=cpus, run="keep-writing", properties=binding())
-    disk = empty_disk(256, f"goes-on-{name}")
-    console = Board(f"goes-on-{name}", [guest], gic=gic, dom0_run="serve-on",
-                    dom0_words=f"sb.kills=20 sb.options={options}",
-                    disks={"disk": disk, "mailbox": empty_disk(1, f"goes-on-mailbox-{name}")}).run(
+    board = f"goes-on-{name}-{kills}"
+    disk = empty_disk(256, board)
+    console = Board(board, [guest], gic=gic, dom0_run="serve-on", dom0_words=f"sb.kills={kills} sb.options={options}",
+                    dom0_kernel=kernel(version), timeout=timeout,
+                    disks={"disk": disk, "mailbox": empty_disk(1, f"{board}-mailbox")}).run(
         until=[ended(1, "keep-writing")], unless=[ANY_FAILED])
     healthy(console, "dom1")
-    console.require_order("dom1: sb: guest writes", "dom0: sb: dom0 killed it 20 times", "dom1: sb: guest has written")
+    console.require_order("dom1: sb: guest writes", f"dom0: sb: dom0 killed it {kills} times",
+                          "dom1: sb: guest has written")
     require_interrupts(console, "dom1", interrupts)
     require_file(console, "dom1", disk)
 
 
-cases_of(CASES, killed_20_times)
 if __name__ == "__main__":
+    cases_of(CASES, lambda name: killed(name, 50))
     main()

@@ -48,6 +48,11 @@ expect 2 "addr= wants a PCI device number, 1 to 31: 'addr=32'" --domain 1 --blk 
 expect 2 "addr= wants a PCI device number, 1 to 31: 'addr='" --domain 1 --blk disk,addr=
 expect 2 "an option is missing: '--share'" --domain 1 --no-ready --blk disk
 expect 2 "--share without a device; an option is missing: '--blk'" --domain 1 --share
+expect 2 "--sandbox wants 'require': 'yes'" --domain 1 --sandbox=yes
+expect 2 "--sandbox=require excludes another option: '--no-sandbox'" --domain 1 --sandbox=require --no-sandbox
+expect 2 "--user wants the number of a user other than root: '0'" --domain 1 --user 0
+expect 2 "--user wants the number of a user other than root: 'nobody'" --domain 1 --user nobody
+expect 2 "--user wants the number of a user other than root: '2147483648'" --domain 1 --user 2147483648
 expect 2 "no such argument: 'disk'" --domain 1 disk
 expect 2 "--poll-us wants microseconds, 1000 at most: '1001'" --domain 1 --poll-us 1001
 expect 2 'try sidebridge-dm --help' --domain 1 --nothing

@@ -162,8 +162,8 @@ static void take(const struct call *call)
     struct call copy = *call;
 
     calls++;
-    /* See open_file() in devices/blk.c. */
-    if (fcntl(call->descriptor, F_GETFL) & O_NONBLOCK) {
+    /* See open_file() in devices/blk.c. The sandbox does not let us ask. */
+    if (!getenv("MACHINE_SANDBOX") && fcntl(call->descriptor, F_GETFL) & O_NONBLOCK) {
         abort();
     }
     if (call->kind == SYNC && sync_failure) {

@@ -3,6 +3,8 @@
  * A device model that keeps its state in a file, in a process of its own that is killed at any instruction, time and
  * again, while the guest works: the guest sees nothing of it. Every request ends once, with an interrupt, and the disk
  * has what was written.
+ *
+ * With MACHINE_SANDBOX=1 in the environment each of these processes is in the sandbox.
  */
 #include "driver.h"
 #include "faults.h"
@@ -20,6 +22,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "sandbox.h"
 
 #define STATE   "state-killed"
 #define KILLS   100u
@@ -43,10 +47,13 @@ static void expired(int signal)
 /* In the child: says so when it serves, and does so until it is killed. */
 static void serve(struct machine *machine, int ready)
 {
+    struct model_options options = machine->options;
     char error[MODEL_ERROR_MAX];
     struct model *model;
 
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || model_create(&model, &machine->options, error)) {
+    options.sandbox = getenv("MACHINE_SANDBOX") != NULL;
+    options.user = SANDBOX_USER_FIRST;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || model_create(&model, &options, error)) {
         (void)fprintf(stderr, "# %s\n", error);
         _exit(1);
     }

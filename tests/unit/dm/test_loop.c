@@ -109,6 +109,55 @@ static void count_ready(void *opaque, int error)
     ++*(unsigned int *)opaque;
 }
 
+/* With nothing but its own operations and files: everything goes on as without. */
+static void test_sealed_loop_does_all_it_offers(void **state)
+{
+    const int event = eventfd(1, EFD_NONBLOCK), file = make_file();
+    struct read_request *read, more[3] = { 0 };
+    struct loop_watch watch;
+    unsigned int ready = 0;
+    struct loop *loop;
+
+    (void)state;
+    read = start_reads(&loop, file);
+    loop_watch(loop, &watch, event, count_ready, &ready);
+    assert_int_equal(loop_add_file(loop, file), 0);
+    assert_int_equal(loop_seal(loop), 0);
+    more[0].vector = (struct iovec){ &more[0].data, sizeof(more[0].data) };
+    loop_write(loop, &more[0].request, file, &more[0].vector, 1, REQUESTS * sizeof(uint32_t), read_ended);
+    loop_allocate(loop, &more[1].request, file, 0, 0, REQUESTS * sizeof(uint32_t), read_ended);
+    loop_sync(loop, &more[2].request, file, read_ended);
+    while (loop_requests(loop) > 0) {
+        assert_int_equal(loop_run_once(loop, true), 0);
+    }
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        assert_int_equal(read[i].result, sizeof(uint32_t));
+        assert_int_equal(read[i].data, i);
+    }
+    assert_int_equal(more[0].result, sizeof(uint32_t));
+    assert_int_equal(more[1].result, 0);
+    assert_int_equal(more[2].result, 0);
+    assert_true(ready > 0);
+    loop_destroy(loop);
+    assert_int_equal(close(event), 0);
+    assert_int_equal(close(file), 0);
+    free(read);
+}
+
+static void test_sealed_loop_has_so_many_files(void **state)
+{
+    struct loop *loop;
+
+    (void)state;
+    assert_int_equal(loop_create(&loop, 4), 0);
+    for (unsigned int i = 0; i < LOOP_FILES_MAX; i++) {
+        assert_int_equal(loop_add_file(loop, 1), 0);
+    }
+    assert_int_equal(loop_add_file(loop, 1), -ENOSPC);
+    assert_int_equal(loop_seal(loop), -ENOSPC);
+    loop_destroy(loop);
+}
+
 static void test_watch_is_level_triggered(void **state)
 {
     const int event = eventfd(0, EFD_NONBLOCK);
@@ -550,6 +599,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_ring_loses_nothing),
         cmocka_unit_test(test_destroy_waits_for_requests),
+        cmocka_unit_test(test_sealed_loop_does_all_it_offers),
+        cmocka_unit_test(test_sealed_loop_has_so_many_files),
         cmocka_unit_test(test_watch_is_level_triggered),
         cmocka_unit_test(test_hung_requests_do_not_starve_watches),
         cmocka_unit_test(test_sleeps_in_the_sleepers_function),

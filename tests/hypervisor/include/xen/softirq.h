@@ -1,1 +1,0 @@
-../hypervisor.h
