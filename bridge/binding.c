@@ -427,13 +427,12 @@ int bridge_check_guest(const struct bridge_guest_layout *layout, uint32_t vcpus,
                        struct bridge_diagnosis *diagnosis)
 {
     const enum bridge_diagnosis_kind kind = BRIDGE_DIAGNOSIS_COUNT;
+    const uint32_t vcpus_max = layout->gic_version == 2U ? GICV2_VCPUS : GUEST_MAX_VCPUS;
     const uint32_t spis = BRIDGE_INTERRUPT_LAST + 1U - BRIDGE_INTERRUPT_FIRST;
 
     diagnosis->property = "cpus";
-    if (refuse(layout->gic_version == 2U && (vcpus == 0U || vcpus > GICV2_VCPUS), diagnosis, kind, NULL, vcpus,
-               "a guest with a GICv2 has 1 to", GICV2_VCPUS) ||
-        refuse(vcpus == 0U || vcpus > GUEST_MAX_VCPUS, diagnosis, kind, NULL, vcpus, "a guest has 1 to",
-               GUEST_MAX_VCPUS)) {
+    if (refuse(vcpus == 0U || vcpus > vcpus_max, diagnosis, kind, NULL, vcpus,
+               "a guest of a host with this GIC has 1 to", vcpus_max)) {
         return -EINVAL;
     }
     diagnosis->property = "nr_spis";

@@ -101,21 +101,11 @@ struct blk {
 
 static void finish(struct request *request, uint8_t status)
 {
-    struct virtio_device *const device = &request->blk->device;
-    struct virtqueue_chain *const chain = request->chain;
+    /* The status is the last byte: where data are missing before it, it does not count (2.7.8.2). */
+    const uint64_t written = request->written + (request->written == request->chain->writable_bytes);
 
     *(volatile uint8_t *)request->status = status;
-    if (!virtio_device_deliver(device, 0, chain, request->written)) {
-        /* The data cannot be handed over. That is an error, for which there may be no place either. */
-        request->written = 0;
-        *(volatile uint8_t *)request->status = VIRTIO_BLK_S_IOERR;
-        if (!virtio_device_deliver(device, 0, chain, 0)) {
-            virtio_device_refuse(device, 0, chain);
-            return;
-        }
-    }
-    /* The status is the last byte: where data are missing before it, it does not count (2.7.8.2). */
-    virtio_device_complete(device, 0, chain, (uint32_t)(request->written + (request->written == chain->writable_bytes)));
+    virtio_device_complete(&request->blk->device, 0, request->chain, (uint32_t)written);
 }
 
 static void end(struct request *request, bool well)
@@ -569,7 +559,9 @@ static void reset(struct virtio_device *device)
     blk->journal->failed = 0;
 }
 
-static const struct virtio_device_operations operations = { .request = request, .reset = reset };
+static const struct virtio_device_operations operations = {
+    .request = request, .error_status = VIRTIO_BLK_S_IOERR, .reset = reset,
+};
 
 /* Size and block sizes of what was opened. */
 static int measure(struct blk *blk, uint64_t *bytes, unsigned int *logical, unsigned int *physical)

@@ -27,11 +27,19 @@
 #define FUNCTIONS    256u /* of bus 0 */
 #define WAIT_SECONDS 10
 #define NO_PAGE      UINT32_MAX
+#define COPIES_MAX   64u
+
+struct wanted_copy {
+    struct platform_copy *piece;
+    bool to_guest;
+};
 
 struct platform {
     struct local_guest *guest;
     struct memory *memory; /* NULL with grants */
     struct platform_invalidation invalidation;
+    unsigned int copies;
+    struct wanted_copy copy[COPIES_MAX];
 };
 
 struct grant {
@@ -922,34 +930,51 @@ int platform_memory_renewed(struct platform *platform)
     return 0;
 }
 
-bool platform_copy(struct platform *platform, const struct platform_copy *piece, unsigned int count, bool to_guest)
+static bool copy(struct local_guest *guest, const struct platform_copy *piece, bool to_guest)
+{
+    struct platform_grants grants;
+
+    if (guest->refuse_memory || platform_grants_decode(piece->address, piece->length, &grants) ||
+        !may_map(guest, &grants, to_guest)) {
+        return false;
+    }
+    for (uint32_t done = 0; done < piece->length;) {
+        const uint32_t at = (grants.offset + done) % PLATFORM_GRANT_PAGE;
+        const uint32_t rest = PLATFORM_GRANT_PAGE - at;
+        const uint32_t part = piece->length - done < rest ? piece->length - done : rest;
+        const uint32_t page = (grants.offset + done) / PLATFORM_GRANT_PAGE;
+        char *const there = local_guest_memory(guest, guest->grant[grants.first + page].address + at, part);
+        char *const here = (char *)piece->memory + done;
+
+        memcpy(to_guest ? there : here, to_guest ? here : there, part);
+        done += part;
+    }
+    return true;
+}
+
+/* Not before platform_copy_end(), as on Xen. */
+void platform_copy(struct platform *platform, struct platform_copy *piece, unsigned int count, bool to_guest)
+{
+    for (unsigned int i = 0; i < count; i++) {
+        if (platform->copies == COPIES_MAX) {
+            platform_copy_end(platform);
+        }
+        platform->copy[platform->copies++] = (struct wanted_copy){ &piece[i], to_guest };
+    }
+}
+
+void platform_copy_end(struct platform *platform)
 {
     struct local_guest *guest = platform->guest;
 
     if (guest->looked_up) {
         guest->looked_up(guest->looked_up_opaque);
     }
-    guest->counters.grant_copies++;
-    for (unsigned int i = 0; i < count; i++) {
-        struct platform_grants grants;
-
-        if (guest->refuse_memory || platform_grants_decode(piece[i].address, piece[i].length, &grants) ||
-            !may_map(guest, &grants, to_guest)) {
-            return false;
-        }
-        for (uint32_t done = 0; done < piece[i].length;) {
-            const uint32_t at = (grants.offset + done) % PLATFORM_GRANT_PAGE;
-            const uint32_t rest = PLATFORM_GRANT_PAGE - at;
-            const uint32_t part = piece[i].length - done < rest ? piece[i].length - done : rest;
-            const uint32_t page = (grants.offset + done) / PLATFORM_GRANT_PAGE;
-            char *const there = local_guest_memory(guest, guest->grant[grants.first + page].address + at, part);
-            char *const here = (char *)piece[i].memory + done;
-
-            memcpy(to_guest ? there : here, to_guest ? here : there, part);
-            done += part;
-        }
+    guest->counters.grant_copies += platform->copies > 0;
+    for (unsigned int i = 0; i < platform->copies; i++) {
+        platform->copy[i].piece->failed = !copy(guest, platform->copy[i].piece, platform->copy[i].to_guest);
     }
-    return true;
+    platform->copies = 0;
 }
 
 int platform_interrupt(struct platform *platform, uint32_t interrupt, bool level)

@@ -130,7 +130,7 @@ void local_guest_refuse_claims(struct local_guest *guest, bool refuse); /* platf
 void local_guest_refuse_doorbells(struct local_guest *guest, bool refuse); /* platform_bind() gives -EOPNOTSUPP */
 
 /*
- * Calls `looked_up` at the end of every platform_map(), and with grants at the beginning of every platform_unmap():
+ * Calls `looked_up` at the end of every platform_map(), and at the beginning of every platform_copy_end():
  * what a guest would do to its memory at the worst moment.
  */
 void local_guest_interfere(struct local_guest *guest, void (*looked_up)(void *opaque), void *opaque);

@@ -173,14 +173,16 @@ struct platform_copy {
     uint64_t address; /* made of grant references (grants.h) */
     void *memory;
     uint32_t length;  /* 1..PLATFORM_GRANT_BYTES */
+    bool failed;      /* it was not copied, or in part: not granted, or not for writing */
 };
 
 /*
- * With BRIDGE_FLAG_GRANTS only: copies all pieces, to the guest, which must have granted them for writing, or from it.
- * That is one system call for some dozens of pages; nothing is mapped, nor is it in use afterwards. False: one of the
- * pieces could not be copied; others may have been.
+ * With BRIDGE_FLAG_GRANTS only: wants pieces to be copied, to the guest or from it. All that is wanted is done when
+ * platform_copy_end() returns, by one system call for some dozens of pages. Until then the pieces must stay where they
+ * are. Nothing is mapped, nor is anything of the guest in use afterwards.
  */
-bool platform_copy(struct platform *platform, const struct platform_copy *piece, unsigned int count, bool to_guest);
+void platform_copy(struct platform *platform, struct platform_copy *piece, unsigned int count, bool to_guest);
+void platform_copy_end(struct platform *platform);
 
 /*
  * Sets the level of an interrupt of the bridge (absolute id). An edge (MSI) is level true alone. INTx needs both: true

@@ -55,10 +55,11 @@
 #define LIMIT_LEAST    0x2000000u
 
 
-/* By one system call. */
+/* To be made by one system call: pages, and the pieces that they are of. */
 struct copies {
     unsigned int count;
     xengnttab_grant_copy_segment_t segment[COPIES_MAX];
+    struct platform_copy *piece[COPIES_MAX];
 };
 
 struct doorbell {
@@ -78,6 +79,7 @@ struct platform {
     xenevtchn_handle *evtchn;
     evtchn_port_t wake[2]; /* an event channel from us to us: notified here, pending there */
     xengnttab_handle *gnttab; /* NULL without BRIDGE_FLAG_GRANTS */
+    struct copies copies;
     xentoollog_logger *silence;
 
     bool has_server;
@@ -749,18 +751,21 @@ static void unmap_grants(struct platform *platform, void *memory, uint64_t lengt
     (void)xengnttab_unmap(platform->gnttab, first, pages);
 }
 
-/* Collects what a piece consists of, page by page; false: it is no grant. */
-static bool add_pieces(struct platform *platform, struct copies *copies, const struct platform_copy *piece,
-                       bool to_guest)
+static void add_copy(struct copies *copies, struct platform_copy *piece, const xengnttab_grant_copy_segment_t *segment)
+{
+    copies->piece[copies->count] = piece;
+    copies->segment[copies->count++] = *segment;
+}
+
+/* Page by page. */
+static void add_copies(struct platform *platform, struct platform_copy *piece, bool to_guest)
 {
     struct platform_grants grants;
     char *memory = piece->memory;
     uint32_t left = piece->length;
 
-    if (platform_grants_decode(piece->address, piece->length, &grants)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < grants.count; i++) {
+    piece->failed = platform_grants_decode(piece->address, piece->length, &grants) != 0;
+    for (uint32_t i = 0; !piece->failed && i < grants.count; i++) {
         const uint16_t offset = (uint16_t)(i == 0 ? grants.offset : 0);
         const uint16_t length = (uint16_t)(left < PAGE_SIZE - offset ? left : PAGE_SIZE - offset);
         xengnttab_grant_copy_segment_t segment = { .len = length };
@@ -778,38 +783,32 @@ static bool add_pieces(struct platform *platform, struct copies *copies, const s
             segment.dest.virt = memory;
             segment.flags = GNTCOPY_source_gref;
         }
-        copies->segment[copies->count++] = segment;
+        add_copy(&platform->copies, piece, &segment);
         memory += length;
         left -= length;
     }
-    return true;
 }
 
-static bool copy_now(struct platform *platform, struct copies *copies)
+void platform_copy_end(struct platform *platform)
 {
-    bool good = copies->count == 0 || !xengnttab_grant_copy(platform->gnttab, copies->count, copies->segment);
+    struct copies *copies = &platform->copies;
+    const bool failed =
+        copies->count > 0 && xengnttab_grant_copy(platform->gnttab, copies->count, copies->segment) != 0;
 
-    for (unsigned int i = 0; i < copies->count && good; i++) {
-        good = copies->segment[i].status == GNTST_okay;
+    for (unsigned int i = 0; i < copies->count; i++) {
+        copies->piece[i]->failed |= failed || copies->segment[i].status != GNTST_okay;
     }
     copies->count = 0;
-    return good;
 }
 
-bool platform_copy(struct platform *platform, const struct platform_copy *piece, unsigned int count, bool to_guest)
+void platform_copy(struct platform *platform, struct platform_copy *piece, unsigned int count, bool to_guest)
 {
-    struct copies copies;
-
-    copies.count = 0;
     for (unsigned int i = 0; i < count; i++) {
-        if (copies.count > COPIES_MAX - GRANTS_MAX && !copy_now(platform, &copies)) {
-            return false;
+        if (platform->copies.count > COPIES_MAX - GRANTS_MAX) {
+            platform_copy_end(platform);
         }
-        if (!add_pieces(platform, &copies, &piece[i], to_guest)) {
-            return false;
-        }
+        add_copies(platform, &piece[i], to_guest);
     }
-    return copy_now(platform, &copies);
 }
 
 void *platform_map(struct platform *platform, uint64_t address, uint64_t length, bool write)

@@ -41,11 +41,43 @@ static void needs_reset(struct virtio_device *device)
     }
 }
 
+static void finish_reset(struct virtio_device *device)
+{
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        virtqueue_reset(&device->queue[i]);
+    }
+    device->kicked = 0;
+    device->quiet = 0;
+    device->closing = 0;
+    device->features = 0;
+    device->status = 0;
+    device->resetting = false;
+    device->operations->reset(device);
+    device->transport->reset_done(device->transport_opaque);
+}
+
+/* A chain of a device that is being reset has ended. */
+static void forget_reset(struct virtio_device *device, unsigned int index, struct virtqueue_chain *chain)
+{
+    virtqueue_forget(&device->queue[index], chain);
+    if (virtio_device_in_flight(device) == 0) {
+        finish_reset(device);
+    }
+}
+
+static void finish_disabling(struct virtio_device *device, unsigned int index)
+{
+    if ((device->closing & 1u << index) && device->queue[index].in_flight == 0) {
+        device->closing &= ~(1u << index);
+        virtqueue_reset(&device->queue[index]);
+    }
+}
+
 /*
  * Takes chains until there are no more, at most as many as the queue has entries: requests that end at once make room
  * for new ones, and a guest that is fast enough could keep us here. The rest is for the next turn of the loop.
  */
-static void work_on(struct virtio_device *device, unsigned int index)
+static void take_chains(struct virtio_device *device, unsigned int index, struct virtqueue_chain **taken)
 {
     struct virtqueue *queue = &device->queue[index];
     struct virtqueue_chain *chain;
@@ -54,7 +86,12 @@ static void work_on(struct virtio_device *device, unsigned int index)
     for (unsigned int budget = queue->size; budget > 0 && !broken(device); budget--) {
         switch (virtqueue_pop(queue, &chain)) {
         case VIRTQUEUE_CHAIN:
-            device->operations->request(device, index, chain);
+            if (chain->piece) {
+                *taken = chain;
+                taken = &chain->next;
+            } else {
+                device->operations->request(device, index, chain);
+            }
             break;
         case VIRTQUEUE_MALFORMED:
             virtio_device_refuse(device, index, chain);
@@ -83,6 +120,73 @@ static void work_on(struct virtio_device *device, unsigned int index)
     virtio_device_kick(device, index);
 }
 
+static void work_on(struct virtio_device *device, unsigned int index)
+{
+    struct virtqueue_chain *taken = NULL;
+
+    take_chains(device, index, &taken);
+    if (taken) {
+        platform_copy_end(device->queue[index].platform);
+    }
+    while (taken) {
+        struct virtqueue_chain *const chain = taken;
+
+        taken = chain->next;
+        virtqueue_fetched(chain);
+        device->operations->request(device, index, chain);
+    }
+}
+
+/* With grants: one chain, what was written of which has been copied, if that was possible. */
+static void give_back(struct virtio_device *device, unsigned int index, struct virtqueue_chain *chain)
+{
+    struct virtqueue *queue = &device->queue[index];
+
+    if (!virtqueue_delivered(chain)) {
+        /* That is an error, for which there may be no place either. */
+        *(volatile uint8_t *)chain->last.memory = device->operations->error_status;
+        chain->written = 0;
+        virtqueue_deliver(queue, chain, 0);
+        platform_copy_end(queue->platform);
+    }
+    if (virtqueue_delivered(chain)) {
+        virtqueue_complete(queue, chain, chain->written);
+        finish_disabling(device, index);
+    } else {
+        virtio_device_refuse(device, index, chain);
+    }
+}
+
+/* With grants: the chains that have been completed, by as few copies as possible. */
+static void give_all_back(struct virtio_device *device, unsigned int index)
+{
+    struct virtqueue_chain *ended = device->ended[index];
+    struct virtqueue_chain *first = NULL;
+
+    device->ended[index] = NULL;
+    while (ended) {
+        struct virtqueue_chain *const chain = ended;
+
+        ended = chain->next;
+        chain->next = first;
+        first = chain;
+        if (!device->resetting) {
+            virtqueue_deliver(&device->queue[index], chain, chain->written);
+        }
+    }
+    platform_copy_end(device->queue[index].platform);
+    while (first) {
+        struct virtqueue_chain *const chain = first;
+
+        first = chain->next;
+        if (device->resetting) {
+            forget_reset(device, index, chain);
+        } else {
+            give_back(device, index, chain);
+        }
+    }
+}
+
 /* Whether chains may be taken from a queue. */
 static bool may_take(const struct virtio_device *device, unsigned int index)
 {
@@ -92,8 +196,14 @@ static bool may_take(const struct virtio_device *device, unsigned int index)
 static void work(void *opaque)
 {
     struct virtio_device *device = opaque;
-    const uint32_t kicked = device->kicked | device->quiet;
+    uint32_t kicked;
 
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        if (device->ended[i]) {
+            give_all_back(device, i);
+        }
+    }
+    kicked = device->kicked | device->quiet;
     device->kicked = 0;
     device->quiet = 0;
     for (unsigned int i = 0; i < device->queue_count; i++) {
@@ -174,21 +284,6 @@ void virtio_device_connect(struct virtio_device *device, const struct virtio_tra
     device->transport_opaque = opaque;
 }
 
-static void finish_reset(struct virtio_device *device)
-{
-    for (unsigned int i = 0; i < device->queue_count; i++) {
-        virtqueue_reset(&device->queue[i]);
-    }
-    device->kicked = 0;
-    device->quiet = 0;
-    device->closing = 0;
-    device->features = 0;
-    device->status = 0;
-    device->resetting = false;
-    device->operations->reset(device);
-    device->transport->reset_done(device->transport_opaque);
-}
-
 void virtio_device_reset(struct virtio_device *device)
 {
     if (device->resetting) {
@@ -200,32 +295,21 @@ void virtio_device_reset(struct virtio_device *device)
     }
 }
 
-static void finish_disabling(struct virtio_device *device, unsigned int index)
-{
-    if ((device->closing & 1u << index) && device->queue[index].in_flight == 0) {
-        device->closing &= ~(1u << index);
-        virtqueue_reset(&device->queue[index]);
-    }
-}
-
-bool virtio_device_deliver(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
-                           uint64_t bytes)
-{
-    return device->resetting || virtqueue_deliver(&device->queue[queue], chain, bytes);
-}
-
 void virtio_device_complete(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
                             uint32_t written)
 {
     if (device->resetting) {
-        virtqueue_forget(&device->queue[queue], chain);
-        if (virtio_device_in_flight(device) == 0) {
-            finish_reset(device);
-        }
+        forget_reset(device, queue, chain);
         return;
     }
-    virtqueue_complete(&device->queue[queue], chain, written);
-    finish_disabling(device, queue);
+    if (chain->piece) {
+        chain->written = written;
+        chain->next = device->ended[queue];
+        device->ended[queue] = chain;
+    } else {
+        virtqueue_complete(&device->queue[queue], chain, written);
+        finish_disabling(device, queue);
+    }
     loop_defer(device->loop, &device->task);
 }
 

@@ -41,6 +41,9 @@ struct virtio_device_operations {
      */
     void (*request)(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain);
 
+    /* The status of a request whose data cannot be handed over, since the driver has not granted its buffer. */
+    uint8_t error_status;
+
     /* The driver has reset the device, which has no chain in flight any more. */
     void (*reset)(struct virtio_device *device);
 };
@@ -94,6 +97,7 @@ struct virtio_device {
     struct loop_quiet listener;
     uint32_t closing;           /* one bit a queue: to be disabled when no chain of it is in flight */
     struct virtqueue queue[VIRTIO_QUEUES_MAX];
+    struct virtqueue_chain *ended[VIRTIO_QUEUES_MAX]; /* with grants: to be given back, the last one first */
     struct virtio_device_counters counters;
 };
 
@@ -106,9 +110,11 @@ int virtio_device_init(struct virtio_device *device, uint16_t id, const struct v
                        uint64_t features);
 void virtio_device_finish(struct virtio_device *device); /* nothing is in flight */
 
-/* virtqueue_deliver(), unless the device is being reset; to be called before virtio_device_complete(). */
-bool virtio_device_deliver(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
-                           uint64_t bytes);
+/*
+ * Gives a chain back. With grants that is done in the device's task, for all that have been completed till then.
+ * `written` counts from the first byte that the device may write without a gap, or less (2.7.8.2); the last byte that
+ * it may write is the status, which has been written whether or not it counts.
+ */
 void virtio_device_complete(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain,
                             uint32_t written);
 

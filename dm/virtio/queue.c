@@ -417,7 +417,7 @@ static enum virtqueue_result resolve(struct virtqueue *queue, struct virtqueue_c
     return VIRTQUEUE_CHAIN;
 }
 
-/* With grants, in place of mapping: copies what may be read, and knows where the rest will go. */
+/* With grants, in place of mapping: wants what may be read, and knows where the rest will go. */
 static enum virtqueue_result fetch(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
     const unsigned int count = chain->readable + chain->writable;
@@ -437,13 +437,21 @@ static enum virtqueue_result fetch(struct virtqueue *queue, struct virtqueue_cha
         };
     }
     chain->first_writable = chain->readable;
-    if (!chain->unresolved && chain->readable > 0) {
-        chain->unresolved = !platform_copy(queue->platform, chain->piece, chain->readable, false);
-    }
-    for (unsigned int i = 0; chain->unresolved && i < count; i++) {
-        chain->vector[i].iov_base = NULL;
+    chain->room = chain->writable_bytes;
+    if (!chain->unresolved) {
+        platform_copy(queue->platform, chain->piece, chain->readable, false);
     }
     return VIRTQUEUE_CHAIN;
+}
+
+void virtqueue_fetched(struct virtqueue_chain *chain)
+{
+    for (unsigned int i = 0; i < chain->readable; i++) {
+        chain->unresolved |= chain->piece[i].failed;
+    }
+    for (unsigned int i = 0; chain->unresolved && i < chain->readable + chain->writable; i++) {
+        chain->vector[i].iov_base = NULL;
+    }
 }
 
 static uint16_t available_index(const struct virtqueue *queue)
@@ -524,20 +532,31 @@ void *virtqueue_last_byte(const struct virtqueue_chain *chain)
     return (char *)last->iov_base + last->iov_len - 1;
 }
 
-bool virtqueue_deliver(struct virtqueue *queue, struct virtqueue_chain *chain, uint64_t bytes)
+void virtqueue_deliver(struct virtqueue *queue, struct virtqueue_chain *chain, uint64_t bytes)
 {
-    struct platform_copy *const piece = chain->piece + chain->first_writable;
+    struct platform_copy *const piece = &chain->piece[chain->first_writable];
     unsigned int count = 0;
 
-    if (!chain->piece) {
-        return true;
-    }
+    bytes -= bytes == chain->room; /* the last one comes in any case */
     for (; bytes > 0; count++) {
         piece[count].length = piece[count].length < bytes ? piece[count].length : (uint32_t)bytes;
         bytes -= piece[count].length;
     }
-    piece[count] = chain->last;
-    return platform_copy(queue->platform, piece, count + 1, true);
+    if (chain->last.length > 0) {
+        piece[count++] = chain->last;
+    }
+    chain->delivered = count;
+    platform_copy(queue->platform, piece, count, true);
+}
+
+bool virtqueue_delivered(const struct virtqueue_chain *chain)
+{
+    bool good = true;
+
+    for (unsigned int i = 0; i < chain->delivered; i++) {
+        good &= !chain->piece[chain->first_writable + i].failed;
+    }
+    return good;
 }
 
 void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)

@@ -17,10 +17,11 @@
  * A chain is copied and judged, then its buffers are mapped, until it ends: in as many turns of the event loop as that
  * takes, so that no guest can keep the loop busy. The rings are mapped while the queue is enabled.
  *
- * With grants only the rings are mapped, since mapping and unmapping each buffer would cost far more than to copy it:
- * what may be read is copied when the chain is taken, what was written by virtqueue_deliver(). There are no indirect
- * tables then, so that each descriptor has a place of its own for its buffer. Chains that share some, which no driver
- * makes, find each other's data there.
+ * With grants only the rings are mapped, since mapping and unmapping each buffer would cost far more than to copy it.
+ * What may be read is copied when the chain is taken, what was written before it is given back, for many chains by one
+ * system call: virtqueue_pop() and virtqueue_deliver() only want the copies, the caller has them made and then asks
+ * virtqueue_fetched() and virtqueue_delivered(). There are no indirect tables, so that each descriptor has a place of
+ * its own for its buffer. Chains that share some, which no driver makes, find each other's data there.
  *
  * The device's thread only. Memory is allocated by virtqueue_init() alone.
  */
@@ -66,6 +67,10 @@ struct virtqueue_chain {
     struct platform_copy *piece; /* with grants: all vectors, likewise; NULL without */
     struct platform_copy last;   /* with grants: the last byte that the device may write */
     unsigned int first_writable; /* with grants: of the pieces */
+    uint64_t room;               /* with grants: writable_bytes, as it was before the device changed it */
+    unsigned int delivered;      /* with grants: pieces, from the first writable one on */
+    uint32_t written;            /* with grants: what the device wrote, until the chain is given back */
+    struct virtqueue_chain *next; /* with grants: in the device's lists */
 };
 
 enum virtqueue_result {
@@ -161,12 +166,15 @@ enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_ch
  */
 void *virtqueue_last_byte(const struct virtqueue_chain *chain);
 
+/* With grants, when the copies that virtqueue_pop() wants have been made: then the chain is as it is to be. */
+void virtqueue_fetched(struct virtqueue_chain *chain);
+
 /*
- * With grants: hands over the first `bytes` that the device wrote, and the last byte that it may write. To be called
- * before the chain is given back; again, with 0, to hand over another last byte alone. False: not all of it is granted
- * for writing. Without grants nothing is to be done.
+ * With grants: wants the first `bytes` that the device wrote to be handed over, and the last byte that it may write, if
+ * there is one; then says whether that was possible. May be done again, with fewer bytes.
  */
-bool virtqueue_deliver(struct virtqueue *queue, struct virtqueue_chain *chain, uint64_t bytes);
+void virtqueue_deliver(struct virtqueue *queue, struct virtqueue_chain *chain, uint64_t bytes);
+bool virtqueue_delivered(const struct virtqueue_chain *chain);
 
 /*
  * Gives a chain back; `written` is the number of bytes that the device wrote without a gap from the first that it may

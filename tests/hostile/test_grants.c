@@ -214,6 +214,27 @@ static void test_system_calls_of_a_request(struct driver *driver)
     assert_int_equal(counters->grant_maps, maps);
 }
 
+/* And no more for many requests, if they come and end together. */
+static void test_system_calls_of_many_requests(struct driver *driver)
+{
+    struct local_counters *const counters = local_guest_counters(driver->machine->guest);
+
+    faults_hold();
+    counters->grant_copies = 0;
+    for (unsigned int slot = 0; slot < 5; slot++) {
+        ring_publish(driver, blk_add(driver, slot, VIRTIO_BLK_T_IN, 8ull * slot, PAGE));
+    }
+    driver_kick(driver);
+    machine_settle(driver->machine);
+    assert_int_equal(counters->grant_copies, 1);
+    faults_release();
+    for (unsigned int slot = 0; slot < 5; slot++) {
+        (void)driver_wait(driver);
+        assert_int_equal(*blk_status(driver, slot), VIRTIO_BLK_S_OK);
+    }
+    assert_in_range(counters->grant_copies, 2, 6); /* as they end */
+}
+
 /* Not offered, so not known. */
 static void test_indirect(struct driver *driver)
 {
@@ -421,6 +442,7 @@ int main(void)
         grants_test(test_copied_before_the_driver_is_told),
         grants_test(test_status_not_granted),
         grants_test(test_system_calls_of_a_request),
+        grants_test(test_system_calls_of_many_requests),
         grants_test(test_indirect),
         grants_test(test_ring_not_granted),
         grants_test(test_chains_that_share_descriptors),

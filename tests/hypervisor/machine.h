@@ -52,6 +52,13 @@ unsigned int tasklets_run(void);
 bool time_is_quiet(void); /* neither a timer nor a tasklet is left that was not killed */
 
 /* stubs/domain.c */
+/* What domain_kill() gives when it has been called `calls` times, with softirqs in between. */
+struct killing {
+    unsigned int calls;
+    int result;
+    bool softirqs;
+};
+extern struct killing killing;
 void vcpu_enter(struct vcpu *v); /* returns once the domain runs */
 void vcpu_leave(struct vcpu *v);
 void vcpu_deschedule(struct vcpu *v);

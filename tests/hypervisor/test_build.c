@@ -106,7 +106,7 @@ static void use_partial_tree(uint32_t phandle, uint32_t pci_domain)
     assert_int_equal(fdt_end_node(partial), 0);
     assert_int_equal(fdt_end_node(partial), 0);
     assert_int_equal(fdt_finish(partial), 0);
-    assert_int_equal(ioreq_pci_partial_tree(partial), 0);
+    ioreq_pci_partial_tree(partial);
 }
 
 static void without_a_bridge(void **state)
@@ -254,9 +254,6 @@ static void an_interrupt_of_another_device(void **state)
 
 static void phandles_and_domains_of_the_partial_tree(void **state)
 {
-    uint8_t broken[256];
-    int length;
-
     (void)state;
     ask();
     assert_int_equal(init(), 0);
@@ -264,11 +261,93 @@ static void phandles_and_domains_of_the_partial_tree(void **state)
     assert_int_equal(write_nodes(IOREQ_PCI_FDT_SIZE + 256), 0);
     assert_true(cell_of("/v2m@24fe0000", "phandle", 0) > 65007);
     assert_int_equal(cell_of("/pcie@10000000", "linux,pci-domain", 0), 4);
-    /* A token that is none. */
+}
+
+/* Which phandles it uses cannot be known; who has no bridge need not know it. */
+static void a_damaged_partial_tree(void **state)
+{
+    uint8_t broken[256];
+
+    (void)state;
     assert_int_equal(fdt_create_empty_tree(broken, sizeof(broken)), 0);
-    length = (int)fdt_off_dt_struct(broken);
-    memset(broken + length + 8, 0xff, 4);
-    assert_true(ioreq_pci_partial_tree(broken) < 0);
+    memset(broken + fdt_off_dt_struct(broken) + 8, 0xff, 4); /* a token that is none */
+    assert_int_equal(ioreq_pci_check_node(device_tree_domain, &config, 0), 0);
+    ioreq_pci_partial_tree(broken);
+    assert_int_equal(write_nodes(sizeof(tree)), 0);
+    ask();
+    assert_int_equal(init(), 0);
+    ioreq_pci_partial_tree(broken);
+    assert_int_equal(write_nodes(sizeof(tree)), -FDT_ERR_BADPHANDLE);
+    assert_true(console_says("leaves no higher ones, or it is damaged"));
+}
+
+/* It is constructed no further. */
+static void give_up(unsigned int calls, int result)
+{
+    killing = (struct killing){calls, result, false};
+    assert_true(ioreq_pci_refuse(&domain, device_tree_domain));
+    assert_true(ioreq_pci_refused(device_tree_domain));
+}
+
+static void a_domain_that_is_refused_late_is_destroyed(void **state)
+{
+    (void)state;
+    mapped = (struct mapped){true, 0x23000, 0};
+    assert_in_the_way("overlaps memory or a passed-through device");
+    give_up(3, 0);
+    assert_true(console_says("/chosen/domU1: not started"));
+    assert_true(domain.is_dying);
+    assert_int_equal(killing.calls, 0);
+}
+
+static void one_that_cannot_be_destroyed(void **state)
+{
+    (void)state;
+    mapped = (struct mapped){true, 0x23000, 0};
+    assert_in_the_way("overlaps memory or a passed-through device");
+    give_up(1, -EBUSY);
+    assert_true(console_says("/chosen/domU1: keeps its memory (-16)"));
+}
+
+/* Others may count on it. */
+static void one_with_shared_memory_is_not_destroyed(void **state)
+{
+    (void)state;
+    device_tree_node(device_tree_domain, "module@1000");
+    device_tree_text(device_tree_node(device_tree_domain, "memory@90000000"), "compatible",
+                     "xen,domain-shared-memory-v1");
+    mapped = (struct mapped){true, 0x23000, 0};
+    assert_in_the_way("overlaps memory or a passed-through device");
+    give_up(1, 0);
+    assert_true(console_says("/chosen/domU1: keeps its memory"));
+    assert_false(domain.is_dying);
+}
+
+static void one_whose_tree_is_full_is_destroyed(void **state)
+{
+    (void)state;
+    ask();
+    assert_int_equal(init(), 0);
+    assert_int_equal(write_nodes(512), -FDT_ERR_NOSPACE);
+    give_up(1, 0);
+}
+
+/* What else may keep a domain from being constructed is Xen's affair. */
+static void no_other_domain_is_given_up(void **state)
+{
+    (void)state;
+    ask();
+    assert_int_equal(init(), 0);
+    assert_false(ioreq_pci_refuse(&domain, device_tree_domain));
+    assert_int_equal(write_nodes(sizeof(tree)), 0);
+    assert_false(ioreq_pci_refuse(&domain, device_tree_domain));
+    assert_false(ioreq_pci_refused(device_tree_domain));
+    ioreq_pci_destroy(&domain);
+    device_tree_start();
+    mapped = (struct mapped){true, 0x23000, 0};
+    assert_in_the_way("overlaps memory or a passed-through device");
+    assert_int_equal(ioreq_pci_check_node(device_tree_chosen, &config, 0), 0); /* the next one */
+    assert_false(ioreq_pci_refuse(&domain, device_tree_chosen));
 }
 
 /* 0xffffffff is no phandle, nor is 0, which would come after it. */
@@ -354,6 +433,12 @@ int main(void)
         TEST_BUILD(memory_beside_the_windows),
         TEST_BUILD(an_interrupt_of_another_device),
         TEST_BUILD(phandles_and_domains_of_the_partial_tree),
+        TEST_BUILD(a_damaged_partial_tree),
+        TEST_BUILD(a_domain_that_is_refused_late_is_destroyed),
+        TEST_BUILD(one_that_cannot_be_destroyed),
+        TEST_BUILD(one_with_shared_memory_is_not_destroyed),
+        TEST_BUILD(one_whose_tree_is_full_is_destroyed),
+        TEST_BUILD(no_other_domain_is_given_up),
         TEST_BUILD(highest_phandle_of_the_partial_tree),
         TEST_BUILD(too_high_a_phandle_in_the_partial_tree),
         TEST_BUILD(highest_phandle_without_a_bridge),

@@ -55,14 +55,20 @@ void ioreq_pci_destroy(struct domain *d);
  * - note which phandles and PCI domains its partial device tree uses.
  * - once its interrupt controller's node is written: check the windows and
  *   interrupts against all that the domain has got and write the nodes.
+ * - if it could not be constructed: destroy it, if that is because of its
+ *   bridges. False: it is not, and nothing was done.
  */
-int ioreq_pci_check_node(const struct dt_device_node *node,
+int ioreq_pci_check_node(struct dt_device_node *node,
                          struct xen_domctl_createdomain *config,
                          unsigned int flags);
 int ioreq_pci_init(struct domain *d, const struct membank *bank,
                    unsigned int nr_banks);
-int ioreq_pci_partial_tree(const void *fdt);
+void ioreq_pci_partial_tree(const void *fdt);
 int ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo);
+bool ioreq_pci_refuse(struct domain *d, struct dt_device_node *node);
+
+/* Whether the domain of this node was refused in one of these steps. */
+bool ioreq_pci_refused(const struct dt_device_node *node);
 
 /* Bytes of device tree that ioreq_pci_make_nodes() may write. */
 #define IOREQ_PCI_FDT_SIZE (IS_ENABLED(CONFIG_IOREQ_PCI) ? 8192 : 0)

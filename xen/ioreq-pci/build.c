@@ -11,6 +11,7 @@
 #include <xen/init.h>
 #include <xen/libfdt/libfdt.h>
 #include <xen/sched.h>
+#include <xen/softirq.h>
 
 #include <asm/gic.h>
 #include <asm/p2m.h>
@@ -27,6 +28,9 @@ struct binding {
 /* Read before the domain is created, used up while it is constructed. */
 static struct binding __initdata bindings[IOREQ_PCI_BRIDGES];
 static unsigned int __initdata nr_bindings;
+
+/* What the domain that is being constructed has got is in a bridge's way. */
+static bool __initdata late_refusal;
 
 /* The highest phandle, and the PCI domains, that it uses so far. */
 static uint32_t __initdata phandle_last;
@@ -131,6 +135,11 @@ static int __init check_static_ram(const struct dt_device_node *node,
     unsigned int left = 0;
     const __be32 *cell;
 
+    /* Xen says itself that these cannot be used. */
+    if ( address_cells < 1 || address_cells > 2 ||
+         size_cells < 1 || size_cells > 2 )
+        return 0;
+
     /* That it is missing has been found before. */
     cell = dt_get_property(node, "xen,static-mem", &left);
 
@@ -194,26 +203,19 @@ static int __init check_binding(const struct dt_device_node *node,
     return rc;
 }
 
-/* What Xen itself refuses to create; extended SPIs are left to it. */
-static int __init check_guest(const struct dt_device_node *node,
-                              const struct xen_domctl_createdomain *config,
-                              const struct bridge_guest_layout *layout,
-                              struct bridge_diagnosis *diagnosis)
+/* The node is from now on nobody's: by default it would be domain 0's. */
+static void __init refuse(struct dt_device_node *node)
 {
-    uint32_t nr_spis = 0;
-    int rc;
-
-    if ( !IS_ENABLED(CONFIG_GICV3_ESPI) )
-        (void)dt_property_read_u32(node, "nr_spis", &nr_spis);
-
-    rc = bridge_check_guest(layout, config->max_vcpus, nr_spis, diagnosis);
-    if ( rc )
-        report(XENLOG_ERR, dt_node_full_name(node), diagnosis);
-
-    return rc;
+    printk(XENLOG_ERR "%s: not started\n", dt_node_full_name(node));
+    dt_device_set_used_by(node, DOMID_INVALID);
 }
 
-int __init ioreq_pci_check_node(const struct dt_device_node *node,
+bool __init ioreq_pci_refused(const struct dt_device_node *node)
+{
+    return dt_device_used_by(node) == DOMID_INVALID;
+}
+
+int __init ioreq_pci_check_node(struct dt_device_node *node,
                                 struct xen_domctl_createdomain *config,
                                 unsigned int flags)
 {
@@ -225,9 +227,11 @@ int __init ioreq_pci_check_node(const struct dt_device_node *node,
     const struct dt_device_node *child;
     struct bridge_diagnosis diagnosis;
     unsigned int i;
+    uint32_t nr_spis = 0;
     int rc;
 
     nr_bindings = 0;
+    late_refusal = false;
     phandle_last = 0;
     pci_domain_next = 0;
 
@@ -236,16 +240,60 @@ int __init ioreq_pci_check_node(const struct dt_device_node *node,
     for ( child = node->child; !rc && child; child = child->sibling )
         rc = read_binding(child, true, &diagnosis);
 
+    /* What Xen itself would refuse to create; extended SPIs are left to it. */
+    if ( !IS_ENABLED(CONFIG_GICV3_ESPI) )
+        (void)dt_property_read_u32(node, "nr_spis", &nr_spis);
+
     if ( !rc && nr_bindings )
-        rc = check_guest(node, config, &layout, &diagnosis);
+    {
+        rc = bridge_check_guest(&layout, config->max_vcpus, nr_spis,
+                                &diagnosis);
+        if ( rc )
+            report(XENLOG_ERR, dt_node_full_name(node), &diagnosis);
+    }
 
     for ( i = 0; !rc && i < nr_bindings; i++ )
         rc = check_binding(node, &bindings[i], config, &layout, &diagnosis);
 
     if ( rc )
-        printk(XENLOG_ERR "%s: not started\n", dt_node_full_name(node));
+        refuse(node);
 
     return rc;
+}
+
+static bool __init shares_memory(const struct dt_device_node *node)
+{
+    const struct dt_device_node *child;
+
+    for ( child = node->child; child; child = child->sibling )
+        if ( dt_device_is_compatible(child, "xen,domain-shared-memory-v1") )
+            return true;
+
+    return false;
+}
+
+bool __init ioreq_pci_refuse(struct domain *d, struct dt_device_node *node)
+{
+    int rc;
+
+    if ( !late_refusal )
+        return false;
+
+    refuse(node);
+
+    /*
+     * The references to memory that it shares are counted when its owner is
+     * built, for all the others and in any order: they could not be put.
+     */
+    for ( rc = shares_memory(node) ? -EBUSY : -ERESTART; rc == -ERESTART;
+          rc = domain_kill(d) )
+        process_pending_softirqs();
+
+    if ( rc )
+        printk(XENLOG_ERR "%s: keeps its memory (%d)\n",
+               dt_node_full_name(node), rc);
+
+    return true;
 }
 
 int __init ioreq_pci_init(struct domain *d, const struct membank *bank,
@@ -284,7 +332,7 @@ int __init ioreq_pci_init(struct domain *d, const struct membank *bank,
     return pci->owner ? 0 : -ENOMEM;
 }
 
-int __init ioreq_pci_partial_tree(const void *fdt)
+void __init ioreq_pci_partial_tree(const void *fdt)
 {
     int node, length;
 
@@ -298,7 +346,8 @@ int __init ioreq_pci_partial_tree(const void *fdt)
             pci_domain_next = max(pci_domain_next, fdt32_to_cpu(*cell) + 1);
     }
 
-    return node == -FDT_ERR_NOTFOUND ? 0 : node;
+    if ( node != -FDT_ERR_NOTFOUND )
+        phandle_last = ~0U;
 }
 
 /* Memory, or the registers of passed-through devices. */
@@ -369,9 +418,9 @@ int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
 
     if ( nr_bindings && phandle_last >= ~0U - 2 * IOREQ_PCI_BRIDGES )
     {
-        printk(XENLOG_ERR "%s: phandle %#x in its partial device tree leaves no higher ones\n",
+        printk(XENLOG_ERR "%s: phandle %#x in its partial device tree leaves no higher ones, or it is damaged\n",
                bindings[0].path, phandle_last);
-        return -FDT_ERR_BADPHANDLE;
+        rc = -FDT_ERR_BADPHANDLE;
     }
 
     for ( i = 0; !rc && i < nr_bindings; i++ )
@@ -393,6 +442,9 @@ int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
         else
             rc = bridge_fdt_nodes(kinfo->fdt, &binding->bridge, &context);
     }
+
+    /* That the tree is full is reported by who has made it. */
+    late_refusal = rc;
 
     return rc;
 }

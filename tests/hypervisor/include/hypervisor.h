@@ -78,6 +78,7 @@ typedef uint32_t __be32;
 typedef uint64_t paddr_t;
 typedef int64_t s_time_t;
 typedef uint16_t domid_t;
+#define DOMID_INVALID 0x7ff4U
 typedef uint16_t ioservid_t;
 typedef uint32_t evtchn_port_t;
 /* Unsigned, other than the C library's. */
@@ -285,6 +286,8 @@ struct domain {
     for ( unsigned int vcpu_ = 0; vcpu_ < (d)->max_vcpus && ((v) = (d)->vcpu[vcpu_]) != NULL; vcpu_++ )
 extern _Thread_local struct vcpu *current;
 void domain_pause(struct domain *d);
+int domain_kill(struct domain *d);
+void process_pending_softirqs(void);
 void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
 void domain_vtimer_stop(struct domain *d);
@@ -359,7 +362,16 @@ struct dt_device_node {
     const char *name, *full_name;
     struct dt_property *properties;
     struct dt_device_node *parent, *child, *sibling, *allnext;
+    domid_t used_by; /* 0, domain 0, if nobody has said otherwise */
 };
+static inline void dt_device_set_used_by(struct dt_device_node *node, domid_t used_by)
+{
+    node->used_by = used_by;
+}
+static inline domid_t dt_device_used_by(const struct dt_device_node *node)
+{
+    return node->used_by;
+}
 #define dt_for_each_child_node(parent, node) for ( node = (parent)->child; node != NULL; node = node->sibling )
 #define dt_for_each_property_node(node, property) \
     for ( property = (node)->properties; property != NULL; property = property->next )

@@ -38,6 +38,23 @@ static bool any_running(const struct domain *d)
     return false;
 }
 
+struct killing killing;
+
+int domain_kill(struct domain *d)
+{
+    hypervisor_assert(!d->is_dying || killing.softirqs, "a domain is killed again without softirqs", __FILE__, __LINE__);
+    hypervisor_assert(killing.calls > 0, "a domain is killed that is dead", __FILE__, __LINE__);
+    d->is_dying = true;
+    killing.softirqs = false;
+    ioreq_pci_relinquish(d);
+    return --killing.calls > 0 ? -ERESTART : killing.result;
+}
+
+void process_pending_softirqs(void)
+{
+    killing.softirqs = true;
+}
+
 void domain_pause_nosync(struct domain *d)
 {
     d->pause_count++;

@@ -531,15 +531,15 @@ static void vcpus_that_a_guest_cannot_have(void **state)
     assert_int_equal(bridge_check_guest(&layout, 1, 0, &diagnosis), 0);
     assert_int_equal(bridge_check_guest(&layout, 8, 0, &diagnosis), 0);
     assert_int_equal(bridge_check_guest(&layout, 9, 0, &diagnosis), -EINVAL);
-    assert_message(&diagnosis, "cpus: 9: a guest with a GICv2 has 1 to 8");
+    assert_message(&diagnosis, "cpus: 9: a guest of a host with this GIC has 1 to 8");
     assert_int_equal(bridge_check_guest(&layout, 0, 0, &diagnosis), -EINVAL);
-    assert_message(&diagnosis, "cpus: 0: a guest with a GICv2 has 1 to 8");
+    assert_message(&diagnosis, "cpus: 0: a guest of a host with this GIC has 1 to 8");
     layout.gic_version = 3;
     assert_int_equal(bridge_check_guest(&layout, 128, 0, &diagnosis), 0);
     assert_int_equal(bridge_check_guest(&layout, 129, 0, &diagnosis), -EINVAL);
-    assert_message(&diagnosis, "cpus: 129: a guest has 1 to 128");
+    assert_message(&diagnosis, "cpus: 129: a guest of a host with this GIC has 1 to 128");
     assert_int_equal(bridge_check_guest(&layout, 0, 0, &diagnosis), -EINVAL);
-    assert_message(&diagnosis, "cpus: 0: a guest has 1 to 128");
+    assert_message(&diagnosis, "cpus: 0: a guest of a host with this GIC has 1 to 128");
 }
 
 /* What Xen rounds up to more than there are. */

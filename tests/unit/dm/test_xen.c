@@ -995,14 +995,18 @@ static uint64_t granted(uint32_t reference, uint32_t offset)
 static void test_copies(void **state)
 {
     static unsigned char memory[5][PLATFORM_GRANT_BYTES];
-    const struct platform_copy piece[] = {
-        { granted(GRANTED, 4095), memory[0], 2 },
-        { granted(GRANTED + 20, 100), memory[1], PLATFORM_GRANT_BYTES },
-        { granted(GRANTED + 40, 0), memory[2], PLATFORM_GRANT_BYTES },
-        { granted(GRANTED + 60, 4095), memory[3], PLATFORM_GRANT_BYTES },
-        { granted(GRANTED + 80, 0), memory[4], PAGE },
+    struct platform_copy piece[] = {
+        { granted(GRANTED, 4095), memory[0], 2, true },
+        { granted(GRANTED + 20, 100), memory[1], PLATFORM_GRANT_BYTES, true },
+        { granted(GRANTED + 40, 0), memory[2], PLATFORM_GRANT_BYTES, true },
+        { granted(GRANTED + 60, 4095), memory[3], PLATFORM_GRANT_BYTES, true },
+        { granted(GRANTED + 80, 0), memory[4], PAGE, true },
     };
-    const struct platform_copy bad = { granted(GRANTED + 99, 4000), memory[0], 97 };
+    struct platform_copy bad[] = {
+        { granted(GRANTED + 99, 4000), memory[0], 97, false }, /* its last byte is not granted */
+        { granted(GRANTED + 99, 4000), memory[0], 96, true },
+        { RAM_BASE, memory[0], 1, false },
+    };
     struct platform *platform;
 
     (void)state;
@@ -1011,7 +1015,8 @@ static void test_copies(void **state)
     for (unsigned int i = 0; i < sizeof(xen.granted); i++) {
         xen.granted[i / PAGE][i % PAGE] = (unsigned char)(i * 7 + i / PAGE);
     }
-    assert_true(platform_copy(platform, piece, 5, false));
+    platform_copy(platform, piece, 5, false);
+    platform_copy_end(platform);
     assert_int_equal(xen.copies, 2);
     assert_memory_equal(memory[0], &xen.granted[0][4095], 2);
     assert_memory_equal(memory[1], &xen.granted[20][100], PLATFORM_GRANT_BYTES);
@@ -1020,15 +1025,23 @@ static void test_copies(void **state)
     assert_memory_equal(memory[4], xen.granted[80], PAGE);
 
     memset(memory, 0x5a, sizeof(memory));
-    assert_true(platform_copy(platform, piece, 2, true));
+    platform_copy(platform, &piece[1], 1, true);
+    platform_copy(platform, &piece[0], 1, true);
+    assert_int_equal(xen.copies, 2); /* until all that is wanted is known */
+    platform_copy_end(platform);
+    platform_copy_end(platform);
     assert_int_equal(xen.copies, 3);
     assert_memory_equal(&xen.granted[0][4095], memory[0], 2);
     assert_memory_equal(&xen.granted[20][100], memory[1], PLATFORM_GRANT_BYTES);
     assert_int_equal(xen.granted[20][99], (unsigned char)((20 * PAGE + 99) * 7 + 20));
     assert_int_not_equal(xen.granted[36][100], 0x5a);
 
-    assert_false(platform_copy(platform, &bad, 1, false)); /* its last byte is not granted */
-    assert_false(platform_copy(platform, &(struct platform_copy){ RAM_BASE, memory, 1 }, 1, false));
+    for (unsigned int i = 0; i < 5; i++) {
+        assert_false(piece[i].failed);
+    }
+    platform_copy(platform, bad, 3, false);
+    platform_copy_end(platform);
+    assert_true(bad[0].failed && !bad[1].failed && bad[2].failed);
     assert_int_equal(xen.copies, 4);
     detach(platform);
 }
