@@ -164,7 +164,7 @@ static bool make_room(struct memory *memory, unsigned int pages, uint64_t limit)
     return true;
 }
 
-static void use(struct memory *memory, struct piece *piece)
+static inline void use(struct memory *memory, struct piece *piece)
 {
     if (piece->uses++ == 0 && piece->pages > 0) {
         TAILQ_REMOVE(&memory->idle, piece, idle);
@@ -172,7 +172,7 @@ static void use(struct memory *memory, struct piece *piece)
     }
 }
 
-static void leave(struct memory *memory, struct piece *piece)
+static inline void leave(struct memory *memory, struct piece *piece)
 {
     if (--piece->uses == 0 && piece->pages > 0) {
         TAILQ_INSERT_TAIL(&memory->idle, piece, idle);
@@ -280,8 +280,9 @@ static void leave_all(struct memory *memory, struct piece *piece, const struct p
     }
 }
 
-static int map_in_bank(struct memory *memory, struct bank *bank, uint64_t offset, uint64_t length,
-                       enum memory_use purpose, void **where)
+/* Not inline: memory_map() would save registers for it each time. */
+static __attribute__((noinline)) int map_in_bank(struct memory *memory, struct bank *bank, uint64_t offset,
+                                                 uint64_t length, enum memory_use purpose, void **where)
 {
     struct piece *const first = &bank->piece[offset / MEMORY_PIECE];
     struct piece *const last = &bank->piece[(offset + length - 1) / MEMORY_PIECE];
@@ -309,15 +310,25 @@ static int map_in_bank(struct memory *memory, struct bank *bank, uint64_t offset
     return 0;
 }
 
-int memory_map(struct memory *memory, uint64_t address, uint64_t length, enum memory_use use, void **where)
+int memory_map(struct memory *memory, uint64_t address, uint64_t length, enum memory_use purpose, void **where)
 {
     for (unsigned int i = 0; i < memory->banks; i++) {
         struct bank *bank = &memory->bank[i];
         const uint64_t offset = address - bank->window.base;
+        struct piece *piece;
 
-        if (offset < bank->window.size && length > 0 && length <= bank->window.size - offset) {
-            return map_in_bank(memory, bank, offset, length, use, where);
+        if (offset >= bank->window.size || length == 0 || length > bank->window.size - offset) {
+            continue;
         }
+        /* Nearly always: */
+        piece = &bank->piece[offset / MEMORY_PIECE];
+        if (piece->whole && offset % MEMORY_PIECE + length <= MEMORY_PIECE) {
+            use(memory, piece);
+            memory->buffers += purpose == MEMORY_BUFFER;
+            *where = bank->memory + offset;
+            return 0;
+        }
+        return map_in_bank(memory, bank, offset, length, purpose, where);
     }
     return -EFAULT;
 }

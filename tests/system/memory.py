@@ -9,26 +9,24 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
 # pylint: disable=wrong-import-position
 from board import Board, Domain
-from cases import cases_of, main
+from cases import case, main
 from scene import ANY_FAILED, binding, empty_disk, ended, healthy, kernel, require_file
 
 ENHANCED = 'xen,enhanced = "no-xenstore";'
-CASES = {"exchanged_6.1": "6.1", "exchanged_6.12": "6.12"}
 
 
-def exchanged(name):
+@case
+def exchanged():
     """The file is as the guest wrote it, and its file system clean."""
-    version = kernel(CASES[name])
+    version = kernel("6.12")
     guest = Domain(kernel=version, memory_mib=192, run="balloon-and-write", words="sb.balloon=64",
                    properties=ENHANCED + binding())
-    disk = empty_disk(256, f"memory-{name}")
-    console = Board(f"memory-{name}", [guest], dom0_kernel=version, dom0_run="serve", dom0_words="sb.serve=1:disk",
-                    disks={"disk": disk}, counted=True).run(
-        until=[ended(1, "balloon-and-write")], unless=[ANY_FAILED])
+    disk = empty_disk(256, "memory-exchanged")
+    console = Board("memory-exchanged", [guest], dom0_kernel=version, dom0_run="serve", disks={"disk": disk},
+                    counted=True).run(until=[ended(1, "balloon-and-write")], unless=[ANY_FAILED])
     healthy(console, "dom1")
     require_file(console, "dom1", disk)
 
 
-cases_of(CASES, exchanged)
 if __name__ == "__main__":
     main()
