@@ -30,7 +30,7 @@
 #define DEPTH_MAX 256u
 #define BYTES_MAX 0x100000u
 #define HUGE_PAGE 0x200000u
-#define WARM_UP   32u
+#define WARM_UP   128u
 #define STRIDE    37u /* blocks from one read to the next: with any disk of a power of two of them each has its turn */
 
 struct load {

@@ -5,44 +5,72 @@
 The board has one processor, and its time is a count of instructions (Board(counted=True)); dom0 and the guest have
 Linux 6.12 and nothing else to do. The disk is in dom0's memory (brd), so that nobody waits for storage. Each row of the
 table is a way to that disk, and a case; bars are cases, too. A row is measured once in a run, whoever wants it.
+
+When all has been measured the table and the picture of docs/performance.md are made anew.
 """
 import re
 import statistics
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "testbed"))
 # pylint: disable=wrong-import-position
-from board import BUILD, Board, Domain, Failed
+import chart
+import foreign
+from board import BUILD, Board, Domain, Failed, Processors
 from cases import case, cases_of, main
-from scene import ANY_FAILED, HOLD, binding, ended, healthy, kernel, random_disk, require_checksum
+from scene import (ANY_FAILED, GRANTS, HOLD, binding, ended, healthy, kernel, partial_tree, plain_ranges, random_disk,
+                   require_checksum)
 
-LOAD, *FLOORS = (BUILD / "arm64/bench" / name for name in ("bench-load", "bench-floor", "bench-floor-read"))
+PROGRAMS = [BUILD / "arm64/bench" / name for name in ("bench-load", "bench-floor", "bench-floor-read", "bench-ready")]
+DOCUMENT = HERE.parent / "docs/performance.md"
+PICTURE = DOCUMENT.with_suffix(".svg")
 LINUX = "6.12"
-SPREAD_MAX = 0.01       # of the runs of a row
+RUNS, SPREAD_MAX = 3, 0.01      # of a row, and how much they may differ
+DISK_MIB = 16
+READY_MAX = 5000000             # instructions from fork to ready, in a dom0 that has mapped something before
+MMIO = 0x50000000               # right above a guest's 256 MiB of RAM
+ENHANCED = 'xen,enhanced = "no-xenstore";'
 
-# How the guest reads: bytes, requests under way, requests.
-WAYS = {"4 KiB, depth 1": (4096, 1, 2000), "4 KiB, depth 32": (4096, 32, 2000), "1 MiB": (1 << 20, 1, 200)}
+# How the guest reads: bytes, requests under way, requests a run.
+ONE, MANY, BIG = "4 KiB, depth 1", "4 KiB, depth 32", "1 MiB"
+WAYS = {ONE: (4096, 1, 700), MANY: (4096, 32, 700), BIG: (1 << 20, 1, 70)}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A way to a disk."""
+    """A way to a disk. Who serves it is in dom0/serve-row."""
+    title: str                  # in the document
+    kind: str = "ours"          # of its bars in the picture
     disk: str = "vda"           # the guest's
+    linux: str = LINUX          # the guest's
     properties: str = binding(flags=HOLD)       # of the guest's node in the host device tree
+    partial: str = ""           # the guest's partial device tree
+    modules: tuple = ()         # more for the guest
     real: bool = True           # what is read is what is on dom0's disk
-    own: bool = False           # the guest's own: in its memory, and nobody else has to do with it
+    qemu: Path = None           # wants it in dom0, and xenstored
+    fewer: int = 1              # so many times fewer requests, since each takes so long
 
 
-# Who serves which is in dom0/serve-row.
+WITH_QEMU = binding(ecam=foreign.ECAM, memory=foreign.MEMORY, interrupts=(44, 4), flags=HOLD)
 ROWS = {
-    "own": Row(disk="ram0", properties="", real=False, own=True),
-    "floor": Row(real=False),
-    "floor-read": Row(),
-    "msix": Row(),
-    "intx": Row(),
+    "qemu": Row("QEMU 10 `xenpvh`, as released", "others", properties=WITH_QEMU, qemu=foreign.QEMU, fewer=7),
+    "qemu-kept": Row("QEMU 10, changed to keep its mappings", "others", properties=WITH_QEMU, qemu=foreign.KEPT),
+    "mmio": Row("sidebridge-dm, virtio-mmio in plain ranges", properties=plain_ranges(MMIO),
+                partial=partial_tree((MMIO, 100))),
+    "intx": Row("sidebridge-dm, INTx"),
+    "msix": Row("**sidebridge-dm, MSI-X and doorbell**"),
+    "floor-read": Row("the same, nothing around the read", "limit"),
+    "floor": Row("the same, nothing transferred", "limit", real=False),
+    "own": Row("the guest's own disk, in its own memory", "limit", disk="ram0", properties="", modules=("brd",),
+               real=False),
+    # With a kernel that knows grants, which is another one.
+    "no-grants": Row("sidebridge-dm, another guest kernel", linux="6.1-grants",
+                     properties=ENHANCED + binding(flags=HOLD)),
+    "grants": Row("the same kernel, GRANTS", linux="6.1-grants", properties=ENHANCED + binding(flags=GRANTS | HOLD)),
 }
 
 
@@ -53,30 +81,46 @@ class Figures:
     resident_kib: int   # of the device model's process; 0: there is none
 
 
-def files(role, *programs):
+def files(role):
     """What dom0 or the guest needs beyond the testbed's own."""
     return [*((script, f"tests/{script.name}") for script in sorted((HERE / role).iterdir())),
-            *((program, f"bin/{program.name}") for program in programs)]
+            *((program, f"bin/{program.name}") for program in PROGRAMS[:None if role == "dom0" else 1])]
 
 
-def boot(name, guest, *dom0_words):
-    """The guest does what it has to; then dom0 has its say."""
-    console = Board(f"bench-{name}", [guest], counted=True, dom0_kernel=kernel(LINUX), dom0_run="serve-row",
-                    dom0_words=" ".join(dom0_words), dom0_modules=["brd"], dom0_add=files("dom0", LOAD, *FLOORS),
-                    disks={"disk": random_disk(16)}, timeout=1800).run(
-        until=[ended(0, "serve-row"), ended(1, guest.run)], unless=[ANY_FAILED])
+def boot(name, guest, row=Row(""), modules=()):
+    """The guest does what it has to, if anything; then dom0 has its say."""
+    told = foreign.Arguments(f"bench-{name}")
+    more = [*foreign.files(row.qemu), *told.files()] if row.qemu else []
+    loaded = ["brd", *(["xenfs"] if row.qemu else []), *modules]
+    board = Board(f"bench-{name}", [guest], counted=True, dom0_kernel=kernel(LINUX), dom0_run="serve-row",
+                  dom0_words=f"sb.row={name}", dom0_modules=loaded, dom0_add=[*files("dom0"), *more],
+                  disks={"disk": random_disk(DISK_MIB)}, timeout=3600)
+    if row.qemu:
+        told.write(board)
+    console = board.run(until=[ended(0, "serve-row"), ended(1, guest.run) if guest.run else "dom1: sb: guest idle"],
+                        unless=[ANY_FAILED])
     healthy(console, "dom1")
-    console.require_order("dom1: sb: guest end", "dom0: sb: dom0 end")
+    console.require_order("dom1: sb: guest idle", "dom0: sb: dom0 end")
     return console
 
 
-def cost_of(console, way):
+def reads(row, way):
+    """How many a run has."""
+    return WAYS[way][2] // row.fewer
+
+
+def plan(row, *ways):
+    """The guest's words."""
+    wanted = ",".join(f"{WAYS[way][0]}:{WAYS[way][1]}:{reads(row, way)}" for way in ways)
+    return f"sb.disk={row.disk} sb.plan={wanted}"
+
+
+def cost_of(console, row, way):
     """Instructions a request: the median of the runs, which hardly differ."""
-    size, depth, count = WAYS[way]
-    said = rf"sb: guest load {size} bytes depth {depth}: {count} reads took (\d+) ns"
-    runs = [int(match[1]) / count for line in console.lines if (match := re.match(said, line.text))]
-    if len(runs) != 3:
-        raise Failed(f"{way} was measured {len(runs)} times, not 3 (console: {console.log})")
+    said = rf"sb: guest load {WAYS[way][0]} bytes depth {WAYS[way][1]}: {reads(row, way)} reads took (\d+) ns"
+    runs = [int(match[1]) / reads(row, way) for line in console.lines if (match := re.match(said, line.text))]
+    if len(runs) != RUNS:
+        raise Failed(f"{way} was measured {len(runs)} times, not {RUNS} (console: {console.log})")
     if max(runs) - min(runs) > SPREAD_MAX * statistics.median(runs):
         raise Failed(f"{way}: the runs differ: {runs} (console: {console.log})")
     return statistics.median(runs)
@@ -85,34 +129,45 @@ def cost_of(console, way):
 def measure(name):
     """Boots for a row; its figures."""
     row = ROWS[name]
-    words = [f"sb.disk={row.disk}", "sb.plan=" + ",".join(":".join(map(str, way)) for way in WAYS.values())]
-    words.append("sb.sum=1" if row.real else "sb.fill=1" if row.own else "")
-    guest = Domain(kernel=kernel(LINUX), run="read-row", words=" ".join(words), properties=row.properties,
-                   modules=["brd"] if row.own else [], add=files("guest", LOAD))
-    console = boot(name, guest, f"sb.row={name}")
+    words = plan(row, *WAYS) + (" sb.sum=1" if row.real else " sb.fill=1" if row.disk == "ram0" else "")
+    guest = Domain(kernel=kernel(row.linux), run="read-row", words=words, properties=row.properties,
+                   partial=row.partial, modules=list(row.modules), add=files("guest"))
+    console = boot(name, guest, row)
     if row.real:
-        require_checksum(console, "dom1", random_disk(16))
+        require_checksum(console, "dom1", random_disk(DISK_MIB))
     resident = console.find(r"dom0: sb: dom0 VmRSS (\d+) kB")
-    return Figures({way: cost_of(console, way) for way in WAYS}, int(resident[1]) if resident else 0)
+    return Figures({way: cost_of(console, row, way) for way in WAYS}, int(resident[1]) if resident else 0)
 
 
-_figures = {}
+_pool = ThreadPoolExecutor(max_workers=Processors.COUNT)
+_begun = {}
+
+
+def begin(*names):
+    """As many at once as there are processors: a board has one, and counts whatever the others do."""
+    for name in names:
+        if name not in _begun:
+            _begun[name] = _pool.submit(measure, name)
 
 
 def figures(name):
     """Of a row, measured now if they have not been."""
-    if name not in _figures:
-        _figures[name] = measure(name)
-        costs = ", ".join(f"{way}: {cost / 1000:.1f}" for way, cost in _figures[name].cost.items())
-        print(f"# {name}: thousand instructions a read: {costs}; {_figures[name].resident_kib} KiB resident", flush=True)
-    return _figures[name]
+    begin(name)
+    return _begun[name].result()
 
 
-cases_of(ROWS, figures)
+def show(name):
+    """A row as a case."""
+    costs = ", ".join(f"{way}: {cost / 1000:.1f}" for way, cost in figures(name).cost.items())
+    print(f"# {name}: thousand instructions a read: {costs}; {figures(name).resident_kib} KiB resident", flush=True)
+
+
+cases_of(ROWS, show)
 
 
 def require_near(name, other, way, most):
     """Failed if a request of one row costs more than `most` times that of another."""
+    begin(name, other)
     ratio = figures(name).cost[way] / figures(other).cost[way]
     print(f"# {way}: {name} costs {ratio:.3f} times {other}; bar {most}", flush=True)
     if ratio > most:
@@ -122,14 +177,78 @@ def require_near(name, other, way, most):
 @case
 def depth_1_near_the_floor():
     """All that the event loop and the disk cost, the read itself included."""
-    require_near("msix", "floor", "4 KiB, depth 1", 1.08)
+    require_near("msix", "floor", ONE, 1.08)
 
 
 @case
 def depth_32_near_the_floor():
     """The floor that reads: one read(2) costs a third of what the rest of a request does when there are many."""
-    require_near("msix", "floor-read", "4 KiB, depth 32", 1.05)
+    require_near("msix", "floor-read", MANY, 1.05)
+
+
+@case
+def grants_depth_1():
+    """Granting each buffer, and getting at it, costs at most half of a request more."""
+    require_near("grants", "no-grants", ONE, 1.5)
+
+
+@case
+def grants_depth_32():
+    """The same when there are many."""
+    require_near("grants", "no-grants", MANY, 1.5)
+
+
+@case
+def quiet_while_requests_are_in_flight():
+    """A disk that takes its time, 32 requests under way: the guest rings less than once in 8."""
+    row = Row("", real=False)
+    guest = Domain(kernel=kernel(LINUX), run="read-row", words=plan(row, MANY), properties=row.properties,
+                   add=files("guest"))
+    console = boot("slow", guest, modules=["null_blk"])
+    rung = int(console.require(r"dom0: sb: dom0 counts doorbells rung: (\d+)")[1])
+    total = RUNS * reads(row, MANY)
+    cost_of(console, row, MANY)
+    print(f"# {total} reads rang {rung} doorbells", flush=True)
+    if rung * 8 > total:
+        raise Failed(f"{total} reads rang {rung} doorbells, more than one in 8 (console: {console.log})")
+
+
+@case
+def ready_soon():
+    """From fork to ready. The first start pays for dom0's kernel, which has mapped nothing yet; the others do not."""
+    console = boot("ready", Domain(kernel=kernel(LINUX), properties=binding(flags=0)))
+    said = r"sb: dom0 ready after (\d+) ns"
+    starts = [int(match[1]) for line in console.lines if (match := re.match(said, line.text))]
+    print(f"# ready after {starts} instructions; bar {READY_MAX}", flush=True)
+    if len(starts) != 3 or statistics.median(starts) > READY_MAX:
+        raise Failed(f"ready after {starts} instructions (console: {console.log})")
+
+
+def table():
+    """Of the document, in thousands of instructions."""
+    lines = ["| the guest's disk | " + " | ".join(WAYS) + " | resident |", "|---|" + "---:|" * (len(WAYS) + 1)]
+    for name, row in ROWS.items():
+        costs = [f"{figures(name).cost[way] / 1000:,.1f}" for way in WAYS]
+        resident = figures(name).resident_kib
+        lines.append(f"| {row.title} | {' | '.join(costs)} | {f'{resident / 1024:.1f} MiB' if resident else ''} |")
+    return "\n".join(lines)
+
+
+@case
+def document():
+    """docs/performance.md has the figures of this run, and so has its picture."""
+    begin(*ROWS)
+    text, changed = re.subn(r"(<!-- table: .*-->\n).*?(<!-- end -->)", rf"\1\n{table()}\n\n\2",
+                            DOCUMENT.read_text(encoding="utf-8"), flags=re.S)
+    if changed != 1:
+        raise Failed(f"{DOCUMENT} has no place for the table")
+    DOCUMENT.write_text(text, encoding="utf-8")
+    panels = [(way, [(re.sub(r"[*`]", "", row.title), figures(name).cost[way] / 1000, row.kind)
+                     for name, row in ROWS.items()]) for way in WAYS]
+    PICTURE.write_text(chart.bars("Thousands of instructions a read", panels), encoding="utf-8")
 
 
 if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        begin(*ROWS)
     main()

@@ -8,7 +8,8 @@
                             of it ("base:gic2_linux_6.1")
     ./check --qemu          QEMU 10 as the device model (tests/qemu), and nothing else; builds QEMU first. NAME...
                             are files of tests/qemu, or cases of them
-    ./check --bench         what is measured on real Xen (bench/performance.py), with its bars; NAME... likewise
+    ./check --bench         what is measured on real Xen (bench/performance.py), with its bars; builds QEMU first and
+                            writes docs/performance.md anew. NAME... are its cases, such as "performance:msix"
     ./check --boards        every board that Debian has a .dtb file of, read by the tool and by the test (tests/boards)
     ./check --kills         SIGKILL for the device model, 1,000 times under verified load (tests/kills)
     ./check --list          the names
@@ -220,9 +221,10 @@ def main():
     # Boots of the real thing come last: what is quick says no first.
     if not options.no_setup:
         heading("setup")
-        # The grants' guest kernel is built, which takes minutes: only for whom it is.
-        grants = {name.partition(":")[0] for name in wanted} & {"system", "grants"}
-        programs = ["setup", *(["build-linux"] if grants else []), *(["build-qemu"] if suite == "qemu" else [])]
+        # What takes minutes to build is built only for whom it is; a case that is named and lacks it says so.
+        linux = {name.partition(":")[0] for name in wanted} & {"system", "grants", "bench"}
+        qemu = suite == "qemu" or "bench" in wanted
+        programs = ["setup", *(["build-linux"] if linux else []), *(["build-qemu"] if qemu else [])]
         for program in programs:
             if not score.failed and subprocess.run([ROOT / "testbed" / program], check=False).returncode:
                 score.failed.append(program)

@@ -21,6 +21,7 @@ from cases import Skip
 PROPERTY = "secondary-emulated-pci-host-bridge"
 OTHER_NAME = "secondary-ioreq-pci-host-bridge"
 GRANTS, HOLD = 1, 2
+GIC = 0xfde8            # phandle of a guest's interrupt controller
 
 # A guest without an operating system (tests/guest); "sb.expect=" says which test it is.
 BARE_GUEST = BUILD / "arm64/tests/guest/conformance.image"
@@ -56,6 +57,29 @@ def plain_ranges(*bases, interrupts=(100, 1), hold_ms=30000):
         xen,irqs = <{interrupts[0]} {interrupts[1]}>;
         xen,hold-ms = <{hold_ms}>;
     }};"""
+
+
+def partial_tree(*devices):
+    """A partial device tree with virtio,mmio nodes: (address, interrupt id) each."""
+    nodes = "".join(f"""
+        virtio@{address:x} {{
+            compatible = "virtio,mmio";
+            reg = <0 {address:#x} 0 0x200>;
+            interrupt-parent = <{GIC:#x}>;
+            interrupts = <0 {interrupt - 32} 4>;
+            dma-coherent;
+        }};""" for address, interrupt in devices)
+    return f"""/dts-v1/;
+/ {{
+    #address-cells = <2>;
+    #size-cells = <2>;
+    passthrough {{
+        compatible = "simple-bus";
+        #address-cells = <2>;
+        #size-cells = <2>;
+        ranges;{nodes}
+    }};
+}};"""
 
 
 def kernel(version):

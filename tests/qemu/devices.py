@@ -5,28 +5,19 @@
 QEMU does not say when its bus is ready: Xen takes it for ready when it has claimed nothing more for a while. What
 QEMU is told of the bridge is what `sidebridge qemu-args` prints for the board's device tree.
 """
-import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "testbed"))
 # pylint: disable=wrong-import-position
-from board import BUILD, Board, Domain, Failed
+import foreign
+from board import Board, Domain, Failed
 from cases import case, cases_of, main
-from initramfs import Missing, with_libraries
+from foreign import ECAM, MEMORY
 from scene import (ANY_FAILED, HOLD, binding, checksum, ended, healthy, kernel, plain_ranges, random_disk,
                    require_checksum, require_interrupts, require_unseen_hold)
 
-QEMU = BUILD / "qemu/qemu-system-aarch64"
-TOOL = BUILD / "native/tool/sidebridge"
-USERLAND = BUILD / "qemu/userland"
-PROGRAMS = [(QEMU, "bin/qemu-system-aarch64"), ("usr/lib/xen-4.17/bin/xenstored", "bin/xenstored"),
-            ("usr/lib/xen-4.17/bin/init-dom0less", "bin/init-dom0less"),
-            ("usr/bin/xenstore-write", "bin/xenstore-write"), ("usr/bin/xenstore-ls", "bin/xenstore-ls")]
-
-ECAM = (0x10000000, 0x10000000)         # QEMU has all 256 buses or none
-MEMORY = (0x23000000, 0x2000000)
 STATUS = sum(MEMORY) - 0x10000
 # Files of random bytes: name and MiB.
 ONE, TWO, RANDOM, DATA = ("one", 16), ("two", 8), ("rng", 1), ("data", 1)
@@ -71,23 +62,12 @@ def guest_of(properties, **more):
 
 def run(name, guest, words, until, options=(), **board):
     """Boots with QEMU for the guest. options: of the tool, beside the file and the guest."""
-    if not QEMU.exists():
-        raise Missing(f"no {QEMU}: run testbed/build-qemu")
-    if not TOOL.exists():
-        raise Missing(f"no {TOOL}: run ./check --qemu")
-    arguments = BUILD / "board" / f"{name}-qemu-arguments"
-    arguments.parent.mkdir(parents=True, exist_ok=True)
-    arguments.write_text("")
-    files = [*with_libraries(PROGRAMS, USERLAND), *scripts("dom0"), (arguments, "qemu-arguments"),
-             (file_of(RANDOM), "srv/random"), (file_of(DATA), "srv/www/data")]
+    told = foreign.Arguments(name)
+    files = [*foreign.files(), *scripts("dom0"), *told.files(), (file_of(RANDOM), "srv/random"),
+             (file_of(DATA), "srv/www/data")]
     it = Board(name, [guest], dom0_run="serve-by-qemu", dom0_words=words, dom0_add=files,
                dom0_modules=["xenfs", "tun"], disks={"one": file_of(ONE), "two": file_of(TWO)}, timeout=1200, **board)
-    it.prepare()
-    told = subprocess.run([TOOL, "qemu-args", *options, it.directory / "host.dtb", "1"], capture_output=True,
-                          text=True, check=False)
-    if told.returncode:
-        raise Failed(f"qemu-args: {told.stderr}")
-    arguments.write_text(told.stdout)
+    told.write(it, *options)
     console = it.run(until=until, unless=[ANY_FAILED, "dom0: sb: dom0 end serve-by-qemu"])
     healthy(console, "dom1")
     return console

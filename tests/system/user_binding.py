@@ -13,40 +13,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
 # pylint: disable=wrong-import-position
 from board import Board, Domain
 from cases import case, cases_of, main
-from scene import (ANY_FAILED, binding, ended, healthy, kernel, plain_ranges, random_disk,
+from scene import (ANY_FAILED, binding, ended, healthy, kernel, partial_tree, plain_ranges, random_disk,
                    require_checksum, require_interrupts, require_unseen_hold)
 
 BASE = 0x50000000       # right above a guest's 256 MiB of RAM
-GIC = 0xfde8            # phandle of a guest's interrupt controller
 
 # GIC, kernel of the guest.
 COMBINATIONS = {
     "held_gic3_6.1": (3, "6.1"),
     "held_gic2_6.12": (2, "6.12"),
 }
-
-
-def partial_tree(*devices):
-    """A partial device tree with virtio,mmio nodes: (address, interrupt id) each."""
-    nodes = "".join(f"""
-        virtio@{address:x} {{
-            compatible = "virtio,mmio";
-            reg = <0 {address:#x} 0 0x200>;
-            interrupt-parent = <{GIC:#x}>;
-            interrupts = <0 {interrupt - 32} 4>;
-            dma-coherent;
-        }};""" for address, interrupt in devices)
-    return f"""/dts-v1/;
-/ {{
-    #address-cells = <2>;
-    #size-cells = <2>;
-    passthrough {{
-        compatible = "simple-bus";
-        #address-cells = <2>;
-        #size-cells = <2>;
-        ranges;{nodes}
-    }};
-}};"""
 
 
 def held(name):
