@@ -51,6 +51,7 @@ class Row:
     partial: str = ""           # the guest's partial device tree
     modules: tuple = ()         # more for the guest
     real: bool = True           # what is read is what is on dom0's disk
+    xenstore: bool = False      # wants xenstored in dom0
     qemu: Path = None           # wants it in dom0, and xenstored
     fewer: int = 1              # so many times fewer requests, since each takes so long
 
@@ -59,6 +60,8 @@ WITH_QEMU = binding(ecam=foreign.ECAM, memory=foreign.MEMORY, interrupts=(44, 4)
 ROWS = {
     "qemu": Row("QEMU 10 `xenpvh`, as released", "others", properties=WITH_QEMU, qemu=foreign.QEMU, fewer=7),
     "qemu-kept": Row("QEMU 10, changed to keep its mappings", "others", properties=WITH_QEMU, qemu=foreign.KEPT),
+    "xen-block": Row("Xen's own PV block: blkfront, blkback", "others", disk="xvda",
+                     properties="xen,enhanced;", modules=("xen-blkfront",), xenstore=True),
     "mmio": Row("sidebridge-dm, virtio-mmio in plain ranges", properties=plain_ranges(MMIO),
                 partial=partial_tree((MMIO, 100))),
     "intx": Row("sidebridge-dm, INTx"),
@@ -90,8 +93,9 @@ def files(role):
 def boot(name, guest, row=Row(""), modules=()):
     """The guest does what it has to, if anything; then dom0 has its say."""
     told = foreign.Arguments(f"bench-{name}")
-    more = [*foreign.files(row.qemu), *told.files()] if row.qemu else []
-    loaded = ["brd", *(["xenfs"] if row.qemu else []), *modules]
+    foreigners = row.qemu or row.xenstore
+    more = [*foreign.files(row.qemu), *told.files()] if foreigners else []
+    loaded = ["brd", *(["xenfs", "xen-blkback"] if foreigners else []), *modules]
     board = Board(f"bench-{name}", [guest], counted=True, dom0_kernel=kernel(LINUX), dom0_run="serve-row",
                   dom0_words=f"sb.row={name}", dom0_modules=loaded, dom0_add=[*files("dom0"), *more],
                   disks={"disk": random_disk(DISK_MIB)}, timeout=3600)
