@@ -157,9 +157,9 @@ def empty_disk(mib, name):
     return file
 
 
-def checksum(file):
-    """The host's sha256 of a file."""
-    digest = hashlib.sha256()
+def checksum(file, kind="sha256"):
+    """The host's checksum of a file."""
+    digest = hashlib.new(kind)
     with open(file, "rb") as source:
         while block := source.read(1 << 20):
             digest.update(block)
@@ -188,6 +188,16 @@ def require_tap(console, guest):
             plans != [f"1..{len(tests)}"]:
         raise Failed(f"incomplete: {len(tests)} tests, plan {plans} (console: {console.log})")
     return len(tests)
+
+
+def most_mapped(console):
+    """How many KiB the device model had mapped at most, as dom0's serve-and-show-maps said: of anything, and of
+    grants."""
+    lines = [match for line in console.lines
+             if (match := re.search(r"sb: dom0 maps at most (\d+) KiB by privcmd, (\d+) KiB by gntdev", str(line)))]
+    if not lines:
+        raise Failed(f"dom0 has not said what the device model maps (console: {console.log})")
+    return int(lines[-1][1]), int(lines[-1][2])
 
 
 def require_file(console, guest, disk):

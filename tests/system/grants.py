@@ -4,7 +4,6 @@
 domain for as long as a request lasts. The device model in dom0 reaches what was granted, and no other page of the guest:
 it maps the rings, and buffers are copied.
 """
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -13,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
 # pylint: disable=wrong-import-position
 from board import BUILD, Board, Domain, Failed
 from cases import case, main
-from scene import ANY_FAILED, GRANTS, HOLD, binding, checksum, ended, healthy, random_disk, require_checksum
+from scene import (ANY_FAILED, GRANTS, HOLD, binding, checksum, ended, healthy, most_mapped, random_disk,
+                   require_checksum)
 
 KERNEL = "6.1-grants"
 MIB = 1 << 20
@@ -32,15 +32,6 @@ OTHER_BACKEND = """
         xen,grants;
         xen,backend = <5>;
     };"""
-
-
-def most_mapped(console):
-    """How many KiB the device model had mapped at most: of anything, and of grants."""
-    lines = [match for line in console.lines
-             if (match := re.search(r"sb: dom0 maps at most (\d+) KiB by privcmd, (\d+) KiB by gntdev", str(line)))]
-    if not lines:
-        raise Failed(f"dom0 has not said what the device model maps (console: {console.log})")
-    return int(lines[-1][1]), int(lines[-1][2])
 
 
 def rewrite(name, guest, **board):
