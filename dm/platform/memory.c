@@ -9,6 +9,7 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,12 +18,14 @@
 #define WORD_PAGES  64u
 #define TURN_PAGES  MEMORY_PIECE_PAGES /* for buffers, in a turn */
 #define CALL_PAGES  16u                /* as many pages does a mapping cost, whatever its size */
+#define AREAS       4u                 /* of the process's are 2 for each mapping: it, and what is reserved behind it */
 #define RETRIES_MAX 8u                 /* pieces dropped when this domain has no memory, before that is an error */
 
 struct piece {
     TAILQ_ENTRY(piece) idle;
     uint32_t uses;
-    uint16_t pages; /* mapped */
+    uint16_t pages;    /* mapped */
+    uint16_t mappings; /* in which they are */
     uint8_t bank;
     bool whole;
     uint64_t present[MEMORY_PIECE_PAGES / WORD_PAGES]; /* one bit a page, unless it is whole */
@@ -38,6 +41,7 @@ struct memory {
     memory_map_fn *map;
     void *opaque;
     uint64_t limit; /* pages */
+    uint64_t limit_mappings;
     unsigned int spent;   /* of the turn's share */
     unsigned int buffers;
     bool refused; /* a buffer, for lack of room */
@@ -70,6 +74,21 @@ static int create_bank(struct memory *memory, const struct bridge_window *window
     return bank->piece && bank->memory ? 0 : -ENOMEM;
 }
 
+/* Linux gives a process so many areas of address space and no more: half of them are enough for us. */
+static uint64_t limit_mappings(void)
+{
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+    unsigned long long areas = UINT64_MAX;
+
+    if (file) {
+        if (fscanf(file, "%llu", &areas) != 1) {
+            areas = UINT64_MAX;
+        }
+        (void)fclose(file);
+    }
+    return areas / AREAS < MEMORY_MAPPINGS ? areas / AREAS : MEMORY_MAPPINGS;
+}
+
 int memory_create(struct memory **memory, const struct bridge_window *bank, unsigned int banks, uint64_t limit,
                   memory_map_fn *map, void *opaque)
 {
@@ -86,6 +105,7 @@ int memory_create(struct memory **memory, const struct bridge_window *bank, unsi
     created->map = map;
     created->opaque = opaque;
     created->limit = limit / MEMORY_PAGE;
+    created->limit_mappings = limit_mappings();
     TAILQ_INIT(&created->idle);
     for (unsigned int i = 0; i < banks && !error; i++) {
         error = create_bank(created, &bank[i]);
@@ -131,6 +151,19 @@ static void clear(unsigned char *where, unsigned int pages)
     }
 }
 
+/*
+ * The same where a mapping could not be made. When even that fails there are too many mappings for one more: if all of
+ * the place is still there then it is ours, and what is in it, if anything, will be replaced as a reservation is.
+ */
+static void clear_failed(unsigned char *where, unsigned int pages)
+{
+    const uint64_t size = (uint64_t)pages * MEMORY_PAGE;
+
+    if (!reserve(where, size, MAP_FIXED) && mprotect(where, (size_t)size, PROT_NONE)) {
+        abort();
+    }
+}
+
 static bool drop_one(struct memory *memory)
 {
     struct piece *piece = TAILQ_FIRST(&memory->idle);
@@ -145,14 +178,16 @@ static bool drop_one(struct memory *memory)
     where = place(memory, piece, &pages);
     clear(where, pages);
     memory->counters.mapped -= piece->pages;
+    memory->counters.mappings -= piece->mappings;
     memory->counters.dropped++;
     piece->pages = 0;
+    piece->mappings = 0;
     piece->whole = false;
     memset(piece->present, 0, sizeof(piece->present));
     return true;
 }
 
-/* Makes room for so many pages below a limit, if that is possible. */
+/* Makes room for one mapping of so many pages below a limit, if that is possible. */
 static bool make_room(struct memory *memory, unsigned int pages, uint64_t limit)
 {
     if (memory->counters.mapped - memory->idle_pages + pages > limit) {
@@ -160,6 +195,11 @@ static bool make_room(struct memory *memory, unsigned int pages, uint64_t limit)
     }
     while (memory->counters.mapped + pages > limit) {
         (void)drop_one(memory);
+    }
+    while (memory->counters.mappings >= memory->limit_mappings) {
+        if (!drop_one(memory)) {
+            return false;
+        }
     }
     return true;
 }
@@ -196,11 +236,13 @@ static int map_once(struct memory *memory, struct piece *piece, unsigned int fir
     memory->counters.maps++;
     memory->spent += pages + CALL_PAGES;
     if (error) {
-        clear(bank->memory + offset, pages);
+        clear_failed(bank->memory + offset, pages);
         return error;
     }
     piece->pages = (uint16_t)(piece->pages + pages);
+    piece->mappings++;
     memory->counters.mapped += pages;
+    memory->counters.mappings++;
     if (memory->counters.most < memory->counters.mapped) {
         memory->counters.most = memory->counters.mapped;
     }

@@ -7,7 +7,8 @@
  * space reserved beforehand, so that what is contiguous for the guest is contiguous here.
  *
  *   in use    a piece is never dropped between memory_map() and memory_unmap(): it is counted how often it is in use
- *   bounded   what is not in use is dropped, the least recently used first, to make room for what is asked for
+ *   bounded   what is not in use is dropped, the least recently used first, to make room for what is asked for; in
+ *             pages, and in mappings, of which Linux gives a process few (sysctl vm.max_map_count)
  *   by pages  of a piece that cannot be mapped as a whole (the guest has given a page of it back, or there is no room)
  *             only those pages are mapped that are asked for, so that what there is can be reached
  *   a share   a turn of the event loop maps about one piece for requests; the rest is for the next turn
@@ -29,6 +30,7 @@
 #define MEMORY_PIECE_PAGES (MEMORY_PIECE / MEMORY_PAGE)
 #define MEMORY_BANKS_MAX   64u
 #define MEMORY_DROP        4u /* pieces that one turn may drop and be quick */
+#define MEMORY_MAPPINGS    16384u /* kept for buffers at most; fewer where Linux allows a process fewer than 65536 */
 
 struct memory;
 
@@ -50,6 +52,7 @@ struct memory_counters {
     uint64_t most;    /* the same, at most */
     uint64_t maps;    /* calls of the function that maps */
     uint64_t dropped; /* pieces */
+    uint64_t mappings; /* now: the pages are in so many */
 };
 
 /*

@@ -23,8 +23,12 @@
 #define LIMIT  (8 * (uint64_t)MEMORY_PIECE)
 #define TURN   MEMORY_PIECE_PAGES
 
+#define MANY_PIECES 160u                      /* of which the pages are more than MEMORY_MAPPINGS */
+#define SPACE       (1ull << 20 << 10)        /* for the mappings of a process, if it may have no more than usual */
+
 static struct {
     uint64_t absent;    /* frame number */
+    bool holes;         /* the last page of each piece is absent, too */
     uint64_t memory;    /* pages that may be mapped, by what memory.c says is */
     unsigned int most;  /* pages asked for in one call */
     struct memory *memory_of;
@@ -32,12 +36,19 @@ static struct {
 
 static int map_pages(void *opaque, void *where, uint64_t frame, unsigned int pages)
 {
-    uint64_t *page = mmap(where, (size_t)pages * MEMORY_PAGE, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    uint64_t *page;
 
     assert_ptr_equal(opaque, &guest);
-    assert_ptr_equal(page, where);
     assert_in_range(pages, 1, MEMORY_PIECE_PAGES);
+    if (guest.holes && frame % MEMORY_PIECE_PAGES + pages == MEMORY_PIECE_PAGES) {
+        return -ENOENT;
+    }
+    page = mmap(where, (size_t)pages * MEMORY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                -1, 0);
+    if (page == MAP_FAILED) {
+        return -errno;
+    }
+    assert_ptr_equal(page, where);
     guest.most = pages > guest.most ? pages : guest.most;
     if (memory_counters(guest.memory_of)->mapped + pages > guest.memory) {
         return -EAGAIN;
@@ -56,6 +67,7 @@ static int set_up(void **state)
     const struct bridge_window bank[] = { { BASE, SIZE }, { BASE2, SIZE2 } };
 
     guest.absent = 0;
+    guest.holes = false;
     guest.memory = UINT64_MAX;
     guest.most = 0;
     *state = NULL;
@@ -310,6 +322,62 @@ static void test_drop_in_parts(void **state)
     assert_int_equal(guest.most, MEMORY_PIECE_PAGES);
 }
 
+/*
+ * A guest that has given back one page of each piece, so that none can be mapped as a whole, uses every other page of
+ * its memory: more mappings than Linux lets a process have (sysctl vm.max_map_count).
+ */
+static void test_more_mappings_than_linux_allows(void **state)
+{
+    const struct bridge_window bank = { BASE, MANY_PIECES * (uint64_t)MEMORY_PIECE };
+    static void *used[MANY_PIECES * MEMORY_PIECE_PAGES / 2];
+    unsigned int count = 0;
+    struct memory *memory;
+    int error = 0;
+
+    memory_destroy(guest.memory_of);
+    *state = guest.memory_of = NULL;
+    assert_int_equal(memory_create(&memory, &bank, 1, bank.size, map_pages, &guest), 0);
+    *state = guest.memory_of = memory;
+    guest.holes = true;
+    for (uint64_t offset = 0; offset < bank.size; offset += 2 * MEMORY_PAGE) {
+        touch(memory, BASE + offset);
+        assert_in_range(memory_counters(memory)->mappings, 1, MEMORY_MAPPINGS);
+    }
+    assert_int_equal(mapped(memory), memory_counters(memory)->mappings);
+
+    for (unsigned int i = 0; error != -ENOBUFS; i += error == 0) {
+        (void)memory_turn(memory);
+        assert_in_range(i, 0, MEMORY_MAPPINGS);
+        error = memory_map(memory, BASE + i * 2ull * MEMORY_PAGE, 1, MEMORY_BUFFER, &used[i]);
+        count = i;
+    }
+    assert_in_range(count, 1024, MEMORY_MAPPINGS);
+    assert_int_equal(memory_counters(memory)->mappings, count);
+    for (unsigned int i = 0; i < MEMORY_PIECE_PAGES / 2; i++) {
+        memory_unmap(memory, used[i], 1, MEMORY_BUFFER);
+    }
+    touch(memory, BASE + count * 2ull * MEMORY_PAGE);
+    assert_int_equal(memory_counters(memory)->mappings, count - MEMORY_PIECE_PAGES / 2 + 1);
+    assert_int_equal(*(uint64_t *)used[count - 1], BASE / MEMORY_PAGE + 2 * (count - 1));
+}
+
+/* The process has as many mappings as it may: that is an error, and nothing more. */
+static void test_no_mapping_left(void **state)
+{
+    unsigned char *const space = mmap(NULL, SPACE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct memory *memory = *state;
+    uint64_t taken = 0;
+
+    assert_ptr_not_equal(space, MAP_FAILED);
+    while (taken < SPACE && mprotect(space + taken, MEMORY_PAGE, PROT_READ) == 0) {
+        taken += 2 * MEMORY_PAGE;
+    }
+    (void)mmap(NULL, MEMORY_PAGE, PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0); /* the last one */
+    assert_int_equal(refused(memory, BASE, 1, MEMORY_BUFFER), taken < SPACE ? -ENOMEM : 0);
+    assert_int_equal(munmap(space, SPACE), 0);
+    touch(memory, BASE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +391,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_share_of_a_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_drop_in_parts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_more_mappings_than_linux_allows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_mapping_left, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
