@@ -123,22 +123,16 @@ static bool bad_windows(const struct bridge *bridge, bool pci, unsigned int addr
 {
     const struct bridge_window *const memory = &bridge->memory;
     const struct bridge_window *const prefetch = &bridge->prefetch;
-    unsigned int i;
+    const bool prefetch_there = prefetch->size != 0U || (!pci && prefetch->base != 0U);
 
-    for (i = pci ? 0U : 1U; i < BRIDGE_WINDOWS; i++) {
-        if ((i != 2U || prefetch->size != 0U || (!pci && prefetch->base != 0U)) &&
-            bad_window(&bridge->window[i], pci ? &rules[i] : &mmio_rule, address_bits, diagnosis)) {
-            return true;
-        }
-        if (i == 1U && pci &&
-            refuse(memory->base < BELOW_4G && memory->size > BELOW_4G - memory->base, diagnosis,
-                   BRIDGE_DIAGNOSIS_ADDRESS, rules[1].address_field, memory->base,
-                   "the window must not cross 4 GiB: it is either 32-bit or 64-bit memory space", 0)) {
-            return true;
-        }
-    }
-    return refuse(prefetch->size == 0U && prefetch->base != 0U, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS,
-                  rules[2].address_field, prefetch->base, "must be 0, because prefetch_size is 0 (no such window)", 0);
+    return (pci && bad_window(&bridge->ecam, &rules[0], address_bits, diagnosis)) ||
+           bad_window(memory, pci ? &rules[1] : &mmio_rule, address_bits, diagnosis) ||
+           refuse(pci && memory->base < BELOW_4G && memory->size > BELOW_4G - memory->base, diagnosis,
+                  BRIDGE_DIAGNOSIS_ADDRESS, rules[1].address_field, memory->base,
+                  "the window must not cross 4 GiB: it is either 32-bit or 64-bit memory space", 0) ||
+           (prefetch_there && bad_window(prefetch, pci ? &rules[2] : &mmio_rule, address_bits, diagnosis)) ||
+           refuse(!prefetch_there && prefetch->base != 0U, diagnosis, BRIDGE_DIAGNOSIS_ADDRESS, rules[2].address_field,
+                  prefetch->base, "must be 0, because prefetch_size is 0 (no such window)", 0);
 }
 
 static bool bad_interrupts(const struct bridge *bridge, bool pci, struct bridge_diagnosis *diagnosis)
@@ -231,20 +225,16 @@ static int read_property(const struct bridge_node *node, const char *property, u
 /* Where the text is in a list of strings, which may not be one at all; -1: it is not there. */
 static int find_string(const char *list, uint32_t length, const char *text)
 {
-    const size_t size = strlen(text) + 1U;
     uint32_t at = 0;
     int index;
 
     for (index = 0; at < length; index++) {
-        const char *const end = memchr(list + at, 0, length - at);
+        const uint32_t size = (uint32_t)strnlen(list + at, length - at) + 1U;
 
-        if (end == NULL) {
-            break;
-        }
-        if ((size_t)(end + 1 - (list + at)) == size && memcmp(list + at, text, size) == 0) {
+        if (size <= length - at && strcmp(list + at, text) == 0) {
             return index;
         }
-        at = (uint32_t)(end + 1 - list);
+        at += size;
     }
     return -1;
 }
@@ -269,18 +259,18 @@ static bool bad_cell_property(const struct bridge_node *node, const char *name, 
 static int read_virtio_pci(const struct bridge_node *node, unsigned int address_bits, struct bridge *bridge,
                            struct bridge_diagnosis *diagnosis)
 {
-    uint32_t cells[2U * BRIDGE_WINDOWS];
     uint32_t length = 0;
-    const bool ranges = get(node, VIRTIO_PCI_RANGES, &length) != NULL;
+    uint32_t ranges_length = 0;
+    const uint8_t *next = get(node, VIRTIO_PCI_RANGES, &ranges_length);
     const char *const value = get(node, VIRTIO_PCI, &length);
     unsigned int i;
 
     if (value == NULL) {
-        return ranges ? refuse_whole(diagnosis, VIRTIO_PCI_RANGES, "needs virtio-pci beside it") : -ENOENT;
+        return next != NULL ? refuse_whole(diagnosis, VIRTIO_PCI_RANGES, "needs virtio-pci beside it") : -ENOENT;
     }
-    if (bad_cell_property(node, VIRTIO_PCI_RANGES, cells, 2U * BRIDGE_WINDOWS,
-                          "must be six cells: the addresses of ECAM, memory and prefetch, two each", diagnosis)) {
-        return -EINVAL;
+    if (next != NULL && ranges_length != BRIDGE_WINDOWS * 8U) {
+        return refuse_whole(diagnosis, VIRTIO_PCI_RANGES,
+                            "must be six cells: the addresses of ECAM, memory and prefetch, two each");
     }
     if (find_string(value, length, "grants") == 0) {
         bridge->flags = BRIDGE_FLAG_GRANTS;
@@ -288,7 +278,7 @@ static int read_virtio_pci(const struct bridge_node *node, unsigned int address_
         return refuse_whole(diagnosis, VIRTIO_PCI, "must be empty, \"enabled\" or \"grants\"");
     }
     for (i = 0; i < BRIDGE_WINDOWS; i++) {
-        bridge->window[i].base = ranges ? ((uint64_t)cells[2U * i] << 32) | cells[2U * i + 1U] : virtio_pci_bases[i];
+        bridge->window[i].base = next != NULL ? take_number(&next, 2) : virtio_pci_bases[i];
         bridge->window[i].size = virtio_pci_sizes[i];
     }
     bridge->interrupt_first = VIRTIO_PCI_FIRST;

@@ -61,59 +61,50 @@ bool bridge_layout_next(const struct bridge_guest_layout *layout, unsigned int *
 }
 
 /* The last address of a range whose size is not 0; one that would wrap around ends at the last address there is. */
-static uint64_t last_address(uint64_t base, uint64_t size)
+static uint64_t last_of(struct bridge_window range)
 {
-    return size - 1U > ~0ULL - base ? ~0ULL : base + (size - 1U);
+    return range.size - 1U > ~0ULL - range.base ? ~0ULL : range.base + (range.size - 1U);
 }
 
-/* Compares inclusive bounds; true, with all of *diagnosis but its kind and field, when they overlap. */
-static bool overlaps(uint64_t first, uint64_t last, uint64_t other_first, uint64_t other_last, const char *property,
-                     const char *other, struct bridge_diagnosis *diagnosis)
+/* -EEXIST, with *diagnosis, when a range of the bridge, of addresses or of interrupts, overlaps another's. */
+static int compare(enum bridge_diagnosis_kind kind, const char *property, const char *field, struct bridge_window range,
+                   const char *name, struct bridge_window other, struct bridge_diagnosis *diagnosis)
 {
     const struct bridge_diagnosis conflict = {
-        .property = property, .value = first, .reason = "move one of them", .first = first, .last = last,
-        .other = other, .other_first = other_first, .other_last = other_last
+        .kind = kind, .property = property, .field = field, .value = range.base, .reason = "move one of them",
+        .first = range.base, .last = last_of(range), .other = name, .other_first = other.base,
+        .other_last = last_of(other)
     };
 
-    if (first > other_last || other_first > last) {
-        return false;
+    if (range.size == 0U || other.size == 0U || conflict.first > conflict.other_last ||
+        conflict.other_first > conflict.last) {
+        return 0;
     }
     *diagnosis = conflict;
-    return true;
+    return -EEXIST;
 }
 
 int bridge_check_range(const struct bridge *bridge, const char *property, const char *name, uint64_t base,
                        uint64_t size, struct bridge_diagnosis *diagnosis)
 {
     static const char *const fields[] = {"ecam_address", "memory_address", "prefetch_address"};
+    const struct bridge_window other = {base, size};
     unsigned int i;
+    int error = 0;
 
-    for (i = 0; i < BRIDGE_WINDOWS; i++) {
-        const struct bridge_window *window = &bridge->window[i];
-
-        if (window->size != 0U && size != 0U &&
-            overlaps(window->base, last_address(window->base, window->size), base, last_address(base, size), property,
-                     name, diagnosis)) {
-            diagnosis->kind = BRIDGE_DIAGNOSIS_RANGES;
-            diagnosis->field = fields[i];
-            return -EEXIST;
-        }
+    for (i = 0; error == 0 && i < BRIDGE_WINDOWS; i++) {
+        error = compare(BRIDGE_DIAGNOSIS_RANGES, property, fields[i], bridge->window[i], name, other, diagnosis);
     }
-    return 0;
+    return error;
 }
 
 int bridge_check_interrupts(const struct bridge *bridge, const char *property, const char *name, uint32_t first,
                             uint32_t count, struct bridge_diagnosis *diagnosis)
 {
-    const uint64_t last = (uint64_t)bridge->interrupt_first + bridge->interrupt_count - 1U;
+    const struct bridge_window interrupts = {bridge->interrupt_first, bridge->interrupt_count};
+    const struct bridge_window other = {first, count};
 
-    if (count == 0U || bridge->interrupt_count == 0U ||
-        !overlaps(bridge->interrupt_first, last, first, (uint64_t)first + count - 1U, property, name, diagnosis)) {
-        return 0;
-    }
-    diagnosis->kind = BRIDGE_DIAGNOSIS_INTERRUPTS;
-    diagnosis->field = "irq_start";
-    return -EEXIST;
+    return compare(BRIDGE_DIAGNOSIS_INTERRUPTS, property, "irq_start", interrupts, name, other, diagnosis);
 }
 
 int bridge_check_bridge(const struct bridge *bridge, const char *property, const struct bridge *other,

@@ -39,11 +39,6 @@ static void put_bytes(struct writer *writer, const char *name, const void *value
     }
 }
 
-static void put_text(struct writer *writer, const char *name, const char *text)
-{
-    put_bytes(writer, name, text, strlen(text) + 1U);
-}
-
 /* Turns the cells to big-endian, in place, and writes them. */
 static void put_cells(struct writer *writer, const char *name, uint32_t *cells, size_t count)
 {
@@ -72,7 +67,7 @@ static void begin_node(struct writer *writer, const char *name, const char *comp
     if (writer->error == 0) {
         writer->error = fdt_begin_node(writer->fdt, name);
     }
-    put_text(writer, "compatible", compatible);
+    put_bytes(writer, "compatible", compatible, strlen(compatible) + 1U);
 }
 
 /* A node with a unit address and its one `reg`. */
@@ -145,20 +140,20 @@ static void put_ranges(struct writer *writer, const struct bridge *bridge)
 static void put_interrupt_map(struct writer *writer, const struct bridge *bridge, uint32_t phandle_gic)
 {
     uint32_t mask[4] = {(SLOTS - 1U) << DEVICE_SHIFT, 0, 0, 7};
-    uint32_t map[SLOTS * BRIDGE_INTX_COUNT * MAP_ENTRY_CELLS] = {0};
-    uint32_t *entry = map;
+    uint32_t map[SLOTS * BRIDGE_INTX_COUNT * MAP_ENTRY_CELLS];
+    uint32_t *next = map;
     unsigned int device;
     unsigned int pin;
 
     for (device = 0; device < SLOTS; device++) {
         for (pin = 1; pin <= BRIDGE_INTX_COUNT; pin++) {
-            entry[0] = device << DEVICE_SHIFT;
-            entry[3] = pin;
-            entry[4] = phandle_gic;
-            entry[5] = GIC_SPI;
-            entry[6] = bridge_intx_interrupt(bridge, device, pin) - BRIDGE_INTERRUPT_FIRST;
-            entry[7] = GIC_LEVEL_HIGH;
-            entry += MAP_ENTRY_CELLS;
+            const uint32_t spi = bridge_intx_interrupt(bridge, device, pin) - BRIDGE_INTERRUPT_FIRST;
+            const uint32_t entry[MAP_ENTRY_CELLS] = {
+                device << DEVICE_SHIFT, 0, 0, pin, phandle_gic, GIC_SPI, spi, GIC_LEVEL_HIGH
+            };
+
+            memcpy(next, entry, sizeof(entry));
+            next += MAP_ENTRY_CELLS;
         }
     }
     put_cell(writer, "#interrupt-cells", 1);
@@ -173,7 +168,7 @@ static void put_host_bridge(struct writer *writer, const struct bridge *bridge,
     uint32_t iommu_map[4] = {0, context->phandle_iommu, bridge->backend, 1};
 
     begin_node_at(writer, "pcie", "pci-host-ecam-generic", bridge->ecam.base, bridge->ecam.size);
-    put_text(writer, "device_type", "pci");
+    put_bytes(writer, "device_type", "pci", sizeof("pci"));
     put_cells(writer, "bus-range", bus_range, 2);
     put_cell(writer, "#address-cells", 3);
     put_cell(writer, "#size-cells", 2);

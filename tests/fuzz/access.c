@@ -148,7 +148,7 @@ static void check_fences(void)
 static void check_invariants(void)
 {
     const struct domain *d = &machine.guest;
-    unsigned int i, j, servers = 0, bells = 0;
+    unsigned int i, j, servers = 0, bells[MAX_NR_IOREQ_SERVERS] = {0};
 
     ASSERT(d->pause_count == (machine.pci->held != NULL));
     ASSERT(machine.pci->held == NULL || machine.pci->held->state == IOREQ_PCI_WAITING);
@@ -181,16 +181,15 @@ static void check_invariants(void)
         ASSERT(s != NULL && rangeset_contains_range(s->range[XEN_DMOP_IO_RANGE_MEMORY], bell->address,
                                                     bell->address + bell->size - 1));
         ASSERT(d->evtchn[bell->port].state != ECS_FREE);
+        bells[bell->server]++;
     }
     for (i = 0; i < MAX_NR_IOREQ_SERVERS; i++) {
         const struct ioreq_pci_server none = {0}, *server = &machine.pci->server[i];
 
         servers += d->ioreq_server.server[i] != NULL;
         ASSERT(d->ioreq_server.server[i] != NULL || memcmp(server, &none, sizeof(none)) == 0);
-        ASSERT(server->nr_doorbells <= BRIDGE_DOORBELLS - (MAX_NR_IOREQ_SERVERS - 1) * BRIDGE_DOORBELLS_SURE);
-        bells += server->nr_doorbells;
+        ASSERT(bells[i] <= BRIDGE_DOORBELLS - (MAX_NR_IOREQ_SERVERS - 1) * BRIDGE_DOORBELLS_SURE);
     }
-    ASSERT(bells == machine.pci->nr_doorbells);
     ASSERT(events_in_use(d) == machine.pci->nr_doorbells + servers * d->max_vcpus);
 }
 

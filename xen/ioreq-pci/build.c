@@ -10,7 +10,6 @@
 #include <xen/device_tree.h>
 #include <xen/init.h>
 #include <xen/libfdt/libfdt.h>
-#include <xen/sched.h>
 #include <xen/softirq.h>
 
 #include <asm/gic.h>
@@ -25,6 +24,9 @@ struct binding {
     const char *path;
 };
 
+/* What is wrong with the one that was looked at last. */
+static struct bridge_diagnosis __initdata diagnosis;
+
 /* Read before the domain is created, used up while it is constructed. */
 static struct binding __initdata bindings[IOREQ_PCI_BRIDGES];
 static unsigned int __initdata nr_bindings;
@@ -36,12 +38,11 @@ static bool __initdata late_refusal;
 static uint32_t __initdata phandle_last;
 static uint32_t __initdata pci_domain_next;
 
-static void __init report(const char *level, const char *path,
-                          const struct bridge_diagnosis *diagnosis)
+static void __init report(const char *level, const char *path)
 {
     static char __initdata text[BRIDGE_DIAGNOSIS_MAX];
 
-    bridge_diagnosis_format(diagnosis, text, sizeof(text));
+    bridge_diagnosis_format(&diagnosis, text, sizeof(text));
     printk("%s%s: %s\n", level, path, text);
 }
 
@@ -60,8 +61,7 @@ static const void *__init get_property(const void *node, const char *name,
 }
 
 /* Adds what the node asks for, if anything. A child is read differently. */
-static int __init read_binding(const struct dt_device_node *node, bool child,
-                               struct bridge_diagnosis *diagnosis)
+static int __init read_binding(const struct dt_device_node *node, bool child)
 {
     const struct bridge_node source = {
         .node = node,
@@ -73,14 +73,14 @@ static int __init read_binding(const struct dt_device_node *node, bool child,
     int rc = (child ? bridge_read_child : bridge_read)(&source, p2m_ipa_bits,
                                                        &found.bridge,
                                                        &found.property,
-                                                       diagnosis);
+                                                       &diagnosis);
 
     if ( rc == -ENOENT )
         return 0;
 
     if ( rc )
     {
-        report(XENLOG_ERR, found.path, diagnosis);
+        report(XENLOG_ERR, found.path);
         return rc;
     }
 
@@ -98,8 +98,7 @@ static int __init read_binding(const struct dt_device_node *node, bool child,
 
 /* Where a domain that is not direct-mapped will have its RAM. */
 static int __init check_ram(const struct dt_device_node *node,
-                            const struct binding *binding,
-                            struct bridge_diagnosis *diagnosis)
+                            const struct binding *binding)
 {
     static const uint64_t __initconst bases[] = GUEST_RAM_BANK_BASES;
     static const uint64_t __initconst sizes[] = GUEST_RAM_BANK_SIZES;
@@ -118,7 +117,7 @@ static int __init check_ram(const struct dt_device_node *node,
         uint64_t size = MIN(left, sizes[i]);
 
         rc = bridge_check_range(&binding->bridge, binding->property,
-                                "guest RAM", bases[i], size, diagnosis);
+                                "guest RAM", bases[i], size, &diagnosis);
         left -= size;
     }
 
@@ -127,8 +126,7 @@ static int __init check_ram(const struct dt_device_node *node,
 
 /* A direct-mapped domain has its RAM where the host has it. */
 static int __init check_static_ram(const struct dt_device_node *node,
-                                   const struct binding *binding,
-                                   struct bridge_diagnosis *diagnosis)
+                                   const struct binding *binding)
 {
     int address_cells = dt_n_addr_cells(node);
     int size_cells = dt_n_size_cells(node), rc = 0;
@@ -150,7 +148,7 @@ static int __init check_static_ram(const struct dt_device_node *node,
 
         rc = bridge_check_range(&binding->bridge, binding->property,
                                 "guest RAM", base,
-                                dt_next_cell(size_cells, &cell), diagnosis);
+                                dt_next_cell(size_cells, &cell), &diagnosis);
     }
 
     return rc;
@@ -169,8 +167,7 @@ static bool __init enhanced(const struct dt_device_node *node)
 static int __init check_binding(const struct dt_device_node *node,
                                 const struct binding *binding,
                                 struct xen_domctl_createdomain *config,
-                                const struct bridge_guest_layout *layout,
-                                struct bridge_diagnosis *diagnosis)
+                                const struct bridge_guest_layout *layout)
 {
     const struct bridge *bridge = &binding->bridge;
     const struct binding *other;
@@ -182,23 +179,23 @@ static int __init check_binding(const struct dt_device_node *node,
                                    bridge_spis_needed(bridge));
 
     rc = bridge_check_domain(bridge, binding->property, enhanced(node),
-                             config->arch.nr_spis, diagnosis);
+                             config->arch.nr_spis, &diagnosis);
     if ( !rc )
-        rc = bridge_check_layout(bridge, binding->property, layout, diagnosis);
+        rc = bridge_check_layout(bridge, binding->property, layout,
+                                 &diagnosis);
 
     if ( !rc )
-        rc = layout->direct_mapped
-             ? check_static_ram(node, binding, diagnosis)
-             : check_ram(node, binding, diagnosis);
+        rc = layout->direct_mapped ? check_static_ram(node, binding)
+                                   : check_ram(node, binding);
 
     for ( other = bindings; !rc && other < binding; other++ )
         rc = bridge_check_bridge(bridge, binding->property, &other->bridge,
-                                 diagnosis);
+                                 &diagnosis);
 
     if ( rc )
-        report(XENLOG_ERR, binding->path, diagnosis);
-    else if ( bridge_warning(bridge, binding->property, diagnosis) )
-        report(XENLOG_WARNING, binding->path, diagnosis);
+        report(XENLOG_ERR, binding->path);
+    else if ( bridge_warning(bridge, binding->property, &diagnosis) )
+        report(XENLOG_WARNING, binding->path);
 
     return rc;
 }
@@ -225,7 +222,6 @@ int __init ioreq_pci_check_node(struct dt_device_node *node,
         .direct_mapped = flags & CDF_directmap,
     };
     const struct dt_device_node *child;
-    struct bridge_diagnosis diagnosis;
     unsigned int i;
     uint32_t nr_spis = 0;
     int rc;
@@ -235,10 +231,10 @@ int __init ioreq_pci_check_node(struct dt_device_node *node,
     phandle_last = 0;
     pci_domain_next = 0;
 
-    rc = read_binding(node, false, &diagnosis);
+    rc = read_binding(node, false);
 
     for ( child = node->child; !rc && child; child = child->sibling )
-        rc = read_binding(child, true, &diagnosis);
+        rc = read_binding(child, true);
 
     /* What Xen itself would refuse to create; extended SPIs are left to it. */
     if ( !IS_ENABLED(CONFIG_GICV3_ESPI) )
@@ -249,11 +245,11 @@ int __init ioreq_pci_check_node(struct dt_device_node *node,
         rc = bridge_check_guest(&layout, config->max_vcpus, nr_spis,
                                 &diagnosis);
         if ( rc )
-            report(XENLOG_ERR, dt_node_full_name(node), &diagnosis);
+            report(XENLOG_ERR, dt_node_full_name(node));
     }
 
     for ( i = 0; !rc && i < nr_bindings; i++ )
-        rc = check_binding(node, &bindings[i], config, &layout, &diagnosis);
+        rc = check_binding(node, &bindings[i], config, &layout);
 
     if ( rc )
         refuse(node);
@@ -352,8 +348,7 @@ void __init ioreq_pci_partial_tree(const void *fdt)
 
 /* Memory, or the registers of passed-through devices. */
 static int __init check_p2m(struct domain *d, const struct binding *binding,
-                            const struct bridge_window *window,
-                            struct bridge_diagnosis *diagnosis)
+                            const struct bridge_window *window)
 {
     struct p2m_domain *p2m = p2m_get_hostp2m(d);
     gfn_t gfn = gaddr_to_gfn(window->base);
@@ -369,7 +364,7 @@ static int __init check_p2m(struct domain *d, const struct binding *binding,
                      INVALID_MFN) )
             rc = bridge_check_range(&binding->bridge, binding->property,
                                     "memory or a passed-through device",
-                                    gfn_to_gaddr(gfn), PAGE_SIZE, diagnosis);
+                                    gfn_to_gaddr(gfn), PAGE_SIZE, &diagnosis);
 
     p2m_read_unlock(p2m);
 
@@ -377,8 +372,7 @@ static int __init check_p2m(struct domain *d, const struct binding *binding,
 }
 
 /* Against all that the domain has been given by now. */
-static int __init check_domain(struct domain *d, const struct binding *binding,
-                               struct bridge_diagnosis *diagnosis)
+static int __init check_domain(struct domain *d, const struct binding *binding)
 {
     const struct bridge *bridge = &binding->bridge;
     const struct vmmio *vmmio = &d->arch.vmmio;
@@ -389,26 +383,24 @@ static int __init check_domain(struct domain *d, const struct binding *binding,
         rc = bridge_check_range(bridge, binding->property,
                                 "a device emulated by Xen",
                                 vmmio->handlers[i].addr,
-                                vmmio->handlers[i].size, diagnosis);
+                                vmmio->handlers[i].size, &diagnosis);
 
     for ( i = 0; !rc && i < BRIDGE_WINDOWS; i++ )
-        rc = check_p2m(d, binding, &bridge->window[i], diagnosis);
+        rc = check_p2m(d, binding, &bridge->window[i]);
 
-    for ( i = 0; !rc && i < bridge->interrupt_count; i++ )
-    {
-        irq = bridge->interrupt_first + i;
+    for ( irq = bridge->interrupt_first;
+          !rc && irq - bridge->interrupt_first < bridge->interrupt_count;
+          irq++ )
         if ( test_bit(irq, d->arch.vgic.allocated_irqs) )
             rc = bridge_check_interrupts(bridge, binding->property,
                                          "an interrupt of another device",
-                                         irq, 1, diagnosis);
-    }
+                                         irq, 1, &diagnosis);
 
     return rc;
 }
 
 int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
 {
-    struct bridge_diagnosis diagnosis;
     unsigned int i;
     int rc = 0;
 
@@ -428,17 +420,14 @@ int __init ioreq_pci_make_nodes(struct domain *d, struct kernel_info *kinfo)
         const struct binding *binding = &bindings[i];
         const struct bridge_fdt_context context = {
             .phandle_gic = kinfo->phandle_intc,
-            .phandle_v2m = phandle_last + 1,
-            .phandle_iommu = phandle_last + 2,
-            .pci_domain = pci_domain_next,
+            .phandle_v2m = phandle_last + 2 * i + 1,
+            .phandle_iommu = phandle_last + 2 * i + 2,
+            .pci_domain = pci_domain_next + i,
         };
 
-        phandle_last += 2;
-        pci_domain_next++;
-
-        rc = check_domain(d, binding, &diagnosis);
+        rc = check_domain(d, binding);
         if ( rc )
-            report(XENLOG_ERR, binding->path, &diagnosis);
+            report(XENLOG_ERR, binding->path);
         else
             rc = bridge_fdt_nodes(kinfo->fdt, &binding->bridge, &context);
     }

@@ -13,7 +13,6 @@
  */
 
 #include <xen/event.h>
-#include <xen/ioreq.h>
 #include <xen/nospec.h>
 
 #include "private.h"
@@ -205,55 +204,23 @@ bool ioreq_pci_ring(struct domain *d, paddr_t gpa, unsigned int size)
 /* Whether the server may have one more: all others are sure of their share. */
 static bool room_for_doorbell(const struct ioreq_pci *pci, unsigned int id)
 {
-    unsigned int taken = pci->server[id].nr_doorbells, i;
+    unsigned int bound[MAX_NR_IOREQ_SERVERS] = { 0 }, taken = 0, i;
+
+    for ( i = 0; i < pci->nr_doorbells; i++ )
+        bound[pci->doorbell[i].server]++;
 
     for ( i = 0; i < MAX_NR_IOREQ_SERVERS; i++ )
-        if ( i != id )
-            taken += max(pci->server[i].nr_doorbells, BRIDGE_DOORBELLS_SURE);
+        taken += i == id ? bound[i] : max(bound[i], BRIDGE_DOORBELLS_SURE);
 
     return taken < BRIDGE_DOORBELLS;
-}
-
-static int bind(struct domain *d, struct ioreq_pci *pci,
-                struct bridge_dm_op_doorbell *op)
-{
-    unsigned int i = find_doorbell(pci, op->address);
-    struct ioreq_pci_doorbell *bell = &pci->doorbell[i];
-    int port;
-
-    if ( i < pci->nr_doorbells && bell->address == op->address )
-    {
-        op->port = bell->port;
-
-        return bell->size == op->size ? 0 : -EEXIST;
-    }
-
-    if ( !room_for_doorbell(pci, op->server) )
-        return -ENOSPC;
-
-    port = alloc_unbound_xen_event_channel(d, 0, current->domain->domain_id,
-                                           NULL);
-    if ( port < 0 )
-        return port;
-
-    memmove(bell + 1, bell, (pci->nr_doorbells - i) * sizeof(*bell));
-    *bell = (struct ioreq_pci_doorbell){
-        .address = op->address,
-        .size = op->size,
-        .server = op->server,
-        .port = port,
-    };
-    pci->nr_doorbells++;
-    pci->server[op->server].nr_doorbells++;
-    op->port = port;
-
-    return 0;
 }
 
 int ioreq_pci_bind(struct domain *d, const struct ioreq_pci_bridge *b,
                    struct bridge_dm_op_doorbell *op)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
+    unsigned int i = find_doorbell(pci, op->address);
+    struct ioreq_pci_doorbell *bell = &pci->doorbell[i];
     int rc;
 
     if ( (op->size != 1 && op->size != 2 && op->size != 4) ||
@@ -274,20 +241,46 @@ int ioreq_pci_bind(struct domain *d, const struct ioreq_pci_bridge *b,
                                   op->address, op->address + op->size - 1) )
         return -EPERM;
 
+    if ( i < pci->nr_doorbells && bell->address == op->address )
+    {
+        op->port = bell->port;
+
+        return bell->size == op->size ? 0 : -EEXIST;
+    }
+
+    if ( !room_for_doorbell(pci, op->server) )
+        return -ENOSPC;
+
+    rc = alloc_unbound_xen_event_channel(d, 0, current->domain->domain_id,
+                                         NULL);
+    if ( rc < 0 )
+        return rc;
+
+    op->port = rc;
+
     spin_lock(&pci->lock);
-    rc = bind(d, pci, op);
+
+    memmove(bell + 1, bell, (pci->nr_doorbells - i) * sizeof(*bell));
+    *bell = (struct ioreq_pci_doorbell){
+        .address = op->address,
+        .size = op->size,
+        .server = op->server,
+        .port = op->port,
+    };
+    pci->nr_doorbells++;
+
     spin_unlock(&pci->lock);
 
-    return rc;
+    return 0;
 }
 
-/* Removes the server's doorbells from first to last. False: there is none. */
-static bool remove_doorbells(struct domain *d, ioservid_t id, paddr_t first,
-                             paddr_t last)
+/* Removes the server's doorbells from first to last: -ENOENT if none is there. */
+static int remove_doorbells(struct domain *d, ioservid_t id, paddr_t first,
+                            paddr_t last)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
     unsigned int i, kept = 0;
-    bool removed;
+    int rc;
 
     spin_lock(&pci->lock);
 
@@ -297,31 +290,24 @@ static bool remove_doorbells(struct domain *d, ioservid_t id, paddr_t first,
 
         if ( bell->server == id && bell->address <= last &&
              bell->address + bell->size - 1 >= first )
-        {
             free_xen_event_channel(d, bell->port);
-            pci->server[id].nr_doorbells--;
-        }
         else
             pci->doorbell[kept++] = *bell;
     }
 
-    removed = kept != pci->nr_doorbells;
+    rc = kept == pci->nr_doorbells ? -ENOENT : 0;
     pci->nr_doorbells = kept;
 
     spin_unlock(&pci->lock);
 
-    return removed;
+    return rc;
 }
 
 int ioreq_pci_unbind(struct domain *d, struct bridge_dm_op_doorbell *op)
 {
     int rc = ioreq_pci_check_server(d, &op->server);
 
-    if ( rc )
-        return rc;
-
-    return remove_doorbells(d, op->server, op->address, op->address) ? 0
-                                                                     : -ENOENT;
+    return rc ?: remove_doorbells(d, op->server, op->address, op->address);
 }
 
 void ioreq_pci_unmap(struct domain *d, ioservid_t id, uint32_t type,

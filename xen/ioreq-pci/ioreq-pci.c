@@ -17,9 +17,7 @@
 
 #include <xen/dm.h>
 #include <xen/guest_access.h>
-#include <xen/ioreq.h>
 #include <xen/nospec.h>
-#include <xen/sched.h>
 
 #include <asm/ioreq.h>
 #include <asm/traps.h>
@@ -104,9 +102,8 @@ static bool hold(struct domain *d, struct ioreq_pci_bridge *b)
     if ( waiting && !pci->held && !d->is_shutting_down )
     {
         pci->held = b;
-        pci->hold_until = NOW() + MILLISECS(b->bridge.hold_ms);
         domain_pause_nosync(d);
-        set_timer(&pci->hold_timer, pci->hold_until);
+        set_timer(&pci->hold_timer, NOW() + MILLISECS(b->bridge.hold_ms));
     }
 
     spin_unlock(&pci->lock);
@@ -183,7 +180,7 @@ static void hold_timer_expired(void *data)
     spin_lock(&pci->lock);
 
     /* It may have been released, or destroyed, while this was on its way. */
-    if ( pci->held && NOW() >= pci->hold_until && !d->is_dying )
+    if ( pci->held && NOW() >= pci->hold_timer.expires && !d->is_dying )
     {
         printk(XENLOG_G_WARNING
                "%pd: PCI bridge %u: no device model after %u ms, going on without\n",

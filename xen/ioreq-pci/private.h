@@ -10,6 +10,7 @@
  *   d->ioreq_server.lock   who claims which function, servers, who is ready
  *   lock                   states, hold, doorbells
  *
+ * Doorbells change with both held, so that either is enough to look at them.
  * An access looks at states and claims first without them.
  */
 #ifndef __ARM_IOREQ_PCI_PRIVATE_H__
@@ -73,7 +74,6 @@ struct ioreq_pci_server {
     bool ours;
     bool elsewhere;
     unsigned int buses; /* one bit a bridge */
-    unsigned int nr_doorbells;
 };
 
 struct ioreq_pci {
@@ -82,7 +82,6 @@ struct ioreq_pci {
     /* The bridge that the domain is held for, NULL when it runs. */
     struct ioreq_pci_bridge *held;
     struct timer hold_timer;
-    s_time_t hold_until;
     /* Counter value at which the domain's time stands still; 0: it runs. */
     uint64_t stopped_at;
 

@@ -21,7 +21,6 @@
  */
 
 #include <xen/event.h>
-#include <xen/ioreq.h>
 #include <xen/nospec.h>
 
 #include "private.h"
