@@ -59,10 +59,10 @@ class Score:
         """Adds the results in the text of a test; returns how many there were."""
         results = TAP.findall(text)
         for failed, name, skip in results:
-            if failed:
-                self.failed.append(f"{prefix}: {name.strip()}")
-            elif skip:
+            if skip:            # also what cmocka writes: "not ok 1 # SKIP name"
                 self.skipped += 1
+            elif failed:
+                self.failed.append(f"{prefix}: {name.strip()}")
             else:
                 self.passed += 1
         return len(results)

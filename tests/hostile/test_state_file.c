@@ -362,7 +362,7 @@ static void test_full_file_system(struct machine *machine)
     }
     finish(machine);
     if (WEXITSTATUS(status) == 77) {
-        skip(); /* no user namespaces here */
+        machine_skip(machine); /* no user namespaces here */
     }
 }
 
@@ -576,7 +576,7 @@ static void test_block_device(struct machine *machine)
     if (loop < 0 || ioctl(loop, LOOP_SET_FD, backing)) {
         (void)close(loop);
         (void)close(backing);
-        skip(); /* no loop devices here, or not root */
+        machine_skip(machine); /* no loop devices here, or not root */
     }
     assert_int_equal(identity_of(loop, &before), 0);
     assert_int_equal(identity_of_name(path, &again), 0);

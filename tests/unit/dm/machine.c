@@ -182,6 +182,12 @@ void machine_finish(struct machine *machine)
     }
 }
 
+void machine_skip(struct machine *machine)
+{
+    machine_finish(machine);
+    skip();
+}
+
 void machine_test_run(void **state)
 {
     const struct machine_test *test = *state;

@@ -82,6 +82,9 @@ struct machine_test {
     struct machine_options options;
 };
 
+/* Ends the test as skipped, with nothing left of it. */
+void machine_skip(struct machine *machine);
+
 void machine_test_run(void **state);
 
 /* Lets the model work until it has nothing to do for a while. */
