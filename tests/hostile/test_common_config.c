@@ -146,6 +146,45 @@ static void test_parts_overlap(struct driver *driver)
     driver_check_serves(driver);
 }
 
+/* Rings of two devices, of different sizes, in one place: each counts for itself what it has taken and used. */
+static void test_queues_of_two_devices_overlap(struct machine *machine)
+{
+    struct driver one, other;
+
+    driver_probe(&one, machine, 1);
+    driver_probe(&other, machine, 2);
+    other.memory = one.memory;
+    other.queue_size = BLK_QUEUE_SIZE;
+    driver_start(&one, DRIVER_FEATURES);
+    driver_start(&other, DRIVER_FEATURES);
+    for (uint16_t i = 1; i <= 3; i++) {
+        ring_publish(&one, blk_add(&one, 0, VIRTIO_BLK_T_GET_ID, 0, 20)); /* ends at once */
+        driver_kick(&one);
+        machine_settle(machine);
+        assert_int_equal(ring_used(&one)->idx, i);
+    }
+    driver_kick(&other);
+    machine_settle(machine);
+    assert_int_equal(ring_used(&other)->idx, 3);
+    assert_int_equal(driver_status(&one), DRIVER_RUNNING);
+    assert_int_equal(driver_status(&other), DRIVER_RUNNING);
+    for (uint16_t i = 4; i <= 40; i++) {
+        /* Heads that both have, and that the smaller queue has not. */
+        ring_available(&other)->ring[(i - 1) % DRIVER_QUEUE_SIZE] = (uint16_t)(i * 3);
+        ring_available(&other)->idx = i;
+        driver_kick(&one);
+        driver_kick(&other);
+        machine_settle(machine);
+    }
+    assert_true(driver_status(&one) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    driver_reset(&other);
+    driver_start(&one, DRIVER_FEATURES);
+    driver_check_serves(&one);
+    driver_probe(&other, machine, 2);
+    driver_start(&other, DRIVER_FEATURES);
+    driver_check_serves(&other);
+}
+
 /* The upper half is still the old one when the queue is enabled. */
 static void test_address_half_written(struct driver *driver)
 {
@@ -480,6 +519,24 @@ static void test_notify_wrong_value_still_notifies(struct driver *driver)
     driver_check_serves(driver);
 }
 
+/* Nor is one that lies beside the queue's address; the next right one finds what there is. */
+static void test_notify_of_wrong_width_is_none(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+
+    ring_publish(driver, blk_add(driver, 0, VIRTIO_BLK_T_GET_ID, 0, 20)); /* ends at once */
+    machine_write(machine, driver->notify, 1, 0);
+    machine_write(machine, driver->notify, 8, 0);
+    machine_write(machine, driver->notify + 1, 2, 0);
+    machine_write(machine, driver->notify + driver->notify_multiplier, 2, 0);
+    (void)machine_read(machine, driver->notify, 2);
+    machine_settle(machine);
+    assert_false(driver_completed(driver));
+    driver_kick(driver);
+    assert_int_equal(driver_wait(driver).len, 21);
+    driver_check_serves(driver);
+}
+
 static void test_notify_in_every_state(struct driver *driver)
 {
     kick_everywhere(driver); /* never set up */
@@ -506,6 +563,7 @@ int main(void)
         probe_test(test_enable_without_addresses),
         driver_test(test_address_impossible),
         probe_test(test_parts_overlap),
+        machine_test(test_queues_of_two_devices_overlap, .disks = 2),
         probe_test(test_enable_before_features),
         driver_test(test_features_not_offered),
         driver_test(test_features_left_out),
@@ -534,6 +592,7 @@ int main(void)
         driver_test(test_queue_reset_is_not_there),
         driver_test(test_notify_absent_queue_wrong_width_wrong_value),
         driver_test(test_notify_wrong_value_still_notifies),
+        driver_test(test_notify_of_wrong_width_is_none),
         probe_test(test_notify_in_every_state),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -311,6 +311,18 @@ static void test_window_good_target(struct driver *driver)
     driver_check_serves(driver);
 }
 
+/* The window is the BAR by another way, and in D3 nothing is behind either. */
+static void test_window_in_d3(struct driver *driver)
+{
+    set_window(driver, 0, VIRTIO_PCI_COMMON_STATUS, 1);
+    config_write(driver, driver->power_management + PCI_PM_CTRL, 2, 3);
+    assert_int_equal(config_read(driver, driver->window + 16, 4), UINT32_MAX);
+    config_write(driver, driver->window + 16, 1, 0);
+    config_write(driver, driver->power_management + PCI_PM_CTRL, 2, 0);
+    assert_int_equal(config_read(driver, driver->window + 16, 1), DRIVER_RUNNING);
+    driver_check_serves(driver);
+}
+
 static void test_function_level_reset(struct driver *driver)
 {
     struct machine *const machine = driver->machine;
@@ -413,6 +425,28 @@ static void test_msix_pba_write(struct driver *driver)
     driver_check_serves(driver);
 }
 
+/* What is pending stays so, neither more nor less, and is sent once when the mask goes. */
+static void test_msix_pba_write_while_pending(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+    const uint64_t pba = driver->bar + VIRTIO_PCI_PBA;
+    const uint64_t before = local_guest_counters(machine->guest)->interrupts;
+
+    config_write(driver, driver->msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+    blk_check_pattern(driver, 0, 1);
+    for (unsigned int size = 1; size <= 8; size *= 2) {
+        machine_write(machine, pba, size, 0);
+        assert_int_equal(machine_read(machine, pba, 8), 2);
+        machine_write(machine, pba, size, UINT64_MAX);
+        assert_int_equal(machine_read(machine, pba, 4), 2);
+    }
+    config_write(driver, driver->msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+    assert_int_equal(local_guest_counters(machine->guest)->interrupts, before + 1);
+    assert_true(local_guest_take(machine->guest, driver_msix_interrupt(driver, 1)));
+    assert_int_equal(machine_read(machine, pba, 8), 0);
+    driver_check_serves(driver);
+}
+
 /* Messages to elsewhere raise nothing; after the table is put right, interrupts come. */
 static void check_bad_message(struct driver *driver, uint64_t address, uint32_t data)
 {
@@ -478,6 +512,45 @@ static void test_power_state_d3(struct driver *driver)
     assert_int_equal(driver_wait(driver).len, 4097);
     assert_int_equal(local_guest_counters(machine->guest)->interrupts, before + 1);
     assert_int_equal(driver_status(driver), 0xf);
+}
+
+/* A function that sleeps holds no line; when it wakes, what it wanted is wanted still. */
+static void test_power_state_d3_lets_go_of_the_line(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+
+    blk_check_pattern(driver, 0, 1);
+    assert_true(local_guest_interrupt(machine->guest, 45)->level);
+    config_write(driver, driver->power_management + PCI_PM_CTRL, 2, 3);
+    assert_false(local_guest_interrupt(machine->guest, 45)->level);
+    config_write(driver, driver->power_management + PCI_PM_CTRL, 2, 0);
+    assert_true(local_guest_interrupt(machine->guest, 45)->level);
+    assert_int_equal(machine_read(machine, driver->isr, 1), 1);
+    assert_false(local_guest_interrupt(machine->guest, 45)->level);
+    driver_check_serves(driver);
+}
+
+/* It ends the sleep as well as all else, once the request that is under way has ended. */
+static void test_function_level_reset_in_d3_in_mid_io(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+    uint64_t deadline;
+
+    faults_hold();
+    blk_begin_read(driver);
+    config_write(driver, driver->power_management + PCI_PM_CTRL, 2, 3);
+    driver_function_reset(driver);
+    assert_int_equal(config_read(driver, driver->power_management + PCI_PM_CTRL, 2), 0xffff);
+    config_write(driver, driver->power_management + PCI_PM_CTRL, 2, 3); /* nobody is there */
+    faults_release();
+    deadline = machine_now() + 20000;
+    while (config_read(driver, PCI_VENDOR_ID, 2) == 0xffff) {
+        machine_check_deadline(deadline, "a reset");
+    }
+    assert_int_equal(config_read(driver, driver->power_management + PCI_PM_CTRL, 2), PCI_PM_CTRL_NO_SOFT_RESET);
+    assert_int_equal(ring_used(driver)->idx, 0);
+    driver_probe(driver, machine, 1);
+    driver_check_serves(driver);
 }
 
 /* 7.5.2.2: D1 and D2 are not offered: the write is completed, and nothing changes, in D0 and in D3. */
@@ -569,16 +642,20 @@ int main(void)
         driver_test(test_bar_moved_in_mid_io, .disks = 2),
         driver_test(test_window_bad_target, .disks = 2),
         driver_test(test_window_good_target, .disks = 2),
+        driver_test(test_window_in_d3, .disks = 2),
         driver_test(test_function_level_reset, .disks = 2),
         driver_test(test_function_level_reset_in_mid_io, .disks = 2),
         driver_test(test_function_level_reset_during_reset, .disks = 2),
         driver_test(test_msix_table_access_sizes, .disks = 2),
         driver_test(test_msix_past_the_table, .disks = 2),
         driver_test(test_msix_pba_write, .disks = 2),
+        driver_test(test_msix_pba_write_while_pending, .disks = 2),
         driver_test(test_msix_enabled_without_address, .disks = 2),
         driver_test(test_msix_data_outside_the_frame, .disks = 2),
         driver_test(test_msix_address_not_the_frame, .disks = 2),
         driver_test(test_power_state_d3, .disks = 2),
+        driver_test(test_power_state_d3_lets_go_of_the_line, .intx_only = true),
+        driver_test(test_function_level_reset_in_d3_in_mid_io, .disks = 2),
         driver_test(test_power_states_that_are_not_offered),
         driver_test(test_intx_disable_while_asserted, .intx_only = true),
         driver_test(test_random_writes, .disks = 2),

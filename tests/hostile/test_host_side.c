@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "faults.h"
+#include "virtio/pci.h"
 
 static void check_failure(struct driver *driver, int result, uint32_t type, uint32_t length, uint8_t status)
 {
@@ -499,6 +500,43 @@ static void test_hung_storage_starves_nobody(struct machine *machine)
     }
 }
 
+/* All that a guest can do wrong, many times: none of it is told on standard error, which may be a disk's log. */
+static void test_guest_cannot_fill_the_log(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+    const int standard_error = dup(STDERR_FILENO);
+    FILE *const log = tmpfile();
+    struct stat about;
+
+    assert_non_null(log);
+    assert_true(dup2(fileno(log), STDERR_FILENO) >= 0);
+    for (unsigned int i = 0; i < 100; i++) {
+        struct ioreq slot = {
+            .addr = machine->bridge.ecam.base, .count = 1, .size = 3, .state = STATE_IOREQ_READY,
+            .dir = IOREQ_READ, .type = i % 2 ? IOREQ_TYPE_COPY : IOREQ_TYPE_PIO,
+        };
+
+        local_guest_inject(machine->guest, 0, &slot);
+        (void)config_read(driver, 0xffe, 4);
+        config_write(driver, PCI_BASE_ADDRESS_0, 8, MACHINE_RAM);
+        config_write(driver, PCI_BASE_ADDRESS_0, 8, driver->bar);
+        machine_write(machine, driver->bar + VIRTIO_PCI_TABLE + PCI_MSIX_ENTRY_DATA, 8, i); /* a message to nowhere */
+        common_write(driver, VIRTIO_PCI_COMMON_Q_SIZE, 2, 0xffff);
+        (void)blk_request(driver, 99, UINT64_MAX, 511); /* refused */
+        faults_fail(-EIO);
+        (void)blk_request(driver, VIRTIO_BLK_T_IN, 0, 512);
+        ring_publish(driver, 0xffff);
+        driver_kick(driver);
+        machine_settle(machine);
+        driver_check_serves(driver);
+    }
+    assert_true(dup2(standard_error, STDERR_FILENO) >= 0);
+    assert_int_equal(close(standard_error), 0);
+    assert_int_equal(fstat(fileno(log), &about), 0);
+    assert_int_equal(about.st_size, 0);
+    assert_int_equal(fclose(log), 0);
+}
+
 static void test_guest_destroyed_in_mid_io(struct driver *driver)
 {
     struct machine *const machine = driver->machine;
@@ -575,6 +613,7 @@ int main(void)
         driver_test(test_guest_memory_cannot_be_mapped),
         driver_test(test_event_channel_breaks),
         machine_test(test_hung_storage_starves_nobody, .disks = 2),
+        driver_test(test_guest_cannot_fill_the_log),
         driver_test(test_guest_destroyed_in_mid_io),
         cmocka_unit_test(test_destroyed_in_mid_io),
         driver_test(test_restart),

@@ -366,6 +366,54 @@ static void test_full_file_system(struct machine *machine)
     }
 }
 
+/* Neither the state nor a disk can be there; a disk that is only read can. */
+static void use_read_only_file_system(struct machine *machine)
+{
+    struct model_options *const options = &machine->options;
+    char error[MODEL_ERROR_MAX];
+
+    if (!own_mounts() || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("none", "full", "tmpfs", 0, "size=1m")) {
+        _exit(77);
+    }
+    write_file("full/disk", error, sizeof(error));
+    if (mount(NULL, "full", NULL, MS_REMOUNT | MS_RDONLY, NULL)) {
+        _exit(77);
+    }
+    options->state = "full/state";
+    if (model_create(&machine->model, options, error) != -EROFS ||
+        strcmp(error, "full/state: cannot be opened (Read-only file system)") != 0) {
+        (void)fprintf(stderr, "# %s\n", error);
+        _exit(1);
+    }
+    options->state = NULL;
+    options->disk[0].path = "full/disk";
+    if (model_create(&machine->model, options, error) != -EROFS || !strstr(error, "full/disk: cannot be opened")) {
+        (void)fprintf(stderr, "# %s\n", error);
+        _exit(2);
+    }
+    options->disk[0].read_only = true;
+    _exit(model_create(&machine->model, options, error) ? 3 : 0);
+}
+
+static void test_read_only_file_system(struct machine *machine)
+{
+    int status;
+
+    machine_stop_model(machine);
+    (void)mkdir("full", 0700);
+    in_child(machine, use_read_only_file_system, &status);
+    (void)rmdir("full");
+    local_guest_kill(machine->guest);
+    if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != 77)) {
+        fail_msg("status %#x", (unsigned int)status);
+    }
+    finish(machine);
+    if (WEXITSTATUS(status) == 77) {
+        skip(); /* no user namespaces here */
+    }
+}
+
 static void limit_file_size(struct machine *machine)
 {
     const struct rlimit limit = { .rlim_cur = 4096, .rlim_max = 4096 };
@@ -608,6 +656,7 @@ int main(void)
         machine_test(test_cut_short),
         machine_test(test_other_number_of_devices, .disks = 2),
         machine_test(test_full_file_system),
+        machine_test(test_read_only_file_system),
         machine_test(test_limited_file_size),
         machine_test(test_truncated_while_in_use),
         machine_test(test_two_processes),

@@ -197,6 +197,27 @@ static void function_of_a_server_that_cannot_answer_yet(void **state)
     assert_background(b->ecam.base + 0x8000);
 }
 
+/* Accesses of all kinds to all places, answered by nobody, or by a server that does not matter here. */
+static void a_guest_cannot_fill_the_console(void **state)
+{
+    unsigned int i, j;
+
+    (void)state;
+    console.lines = 0;
+    for (i = 0; i < 1000 * machine.pci->nr_bridges; i++) {
+        const struct bridge *b = machine_bridge(&machine, i % machine.pci->nr_bridges);
+        const uint64_t addresses[] = {b->ecam.base + i * 8, b->memory.base + i * 8, b->prefetch.base + i * 8,
+                                      b->memory.base + b->memory.size - 4 - i % 8, bridge_v2m_base(b) + i,
+                                      bridge_status_base(b) + i, b->memory.base - 4, ~0ull - i};
+
+        for (j = 0; j < ARRAY_SIZE(addresses); j++) {
+            guest_read(&machine, addresses[j], sizes[i % ARRAY_SIZE(sizes)]);
+            guest_write(&machine, addresses[j], sizes[i % ARRAY_SIZE(sizes)], ~0ull);
+        }
+    }
+    assert_int_equal(console.lines, 0);
+}
+
 static void plain_ranges_have_no_service_area(void **state)
 {
     const struct bridge *b = machine_bridge(&machine, MACHINE_PLAIN);
@@ -284,6 +305,7 @@ int main(void)
         TEST(memory_claim_is_forwarded),
         TEST(function_claim_comes_before_memory_claim),
         TEST(function_of_a_server_that_cannot_answer_yet),
+        TEST(a_guest_cannot_fill_the_console),
         TEST(plain_ranges_have_no_service_area),
         TEST(select_without_bridges),
         TEST(cache_maintenance_is_ignored),

@@ -66,4 +66,20 @@ if [ ! -e /dev/xen/privcmd ]; then
     expect 1 'domain 1: no /dev/xen/privcmd' --domain 1 --blk disk,readonly,id=a,,b,addr=31 --share --no-ready
 fi
 
+# Started by an init without a console: what is said to nobody must not be said to the file that got descriptor 2.
+if [ ! -e /dev/xen/privcmd ]; then
+    work=$(mktemp -d) || exit 99
+    trap 'rm -rf "$work"' EXIT
+    head -c 4096 /dev/zero > "$work/disk"
+    set -- --domain 1 --no-sandbox --state "$work/state" --blk "$work/disk"
+    "$program" "$@" 2>&-
+    "$program" "$@" >&- 2>&-
+    "$program" "$@" <&- >&- 2>&-
+    expect 1 'domain 1: no /dev/xen/privcmd' "$@"
+    if ! head -c 4096 /dev/zero | cmp -s - "$work/disk"; then
+        echo 'without standard descriptors: the disk was written to'
+        failures=$((failures + 1))
+    fi
+fi
+
 [ "$failures" -eq 0 ]

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -62,7 +63,7 @@ static struct {
     unsigned int bogus;        /* guest's port that cannot be bound */
     bool page_fails;
     bool enable_fails;
-    bool gone;
+    int gone;                  /* errno value: what a look for the server gives */
     bool restrict_fails;
     uint64_t bad_frame;        /* cannot be mapped */
     int map_error;             /* errno value: nothing can be mapped */
@@ -263,7 +264,7 @@ int xendevicemodel_get_ioreq_server_info(xendevicemodel_handle *handle, domid_t 
     (void)domain;
     (void)id;
     assert_true(!page && !buffered && !port);
-    errno = ESRCH;
+    errno = xen.gone;
     return xen.gone ? -1 : 0;
 }
 
@@ -722,11 +723,53 @@ static void test_guest_gone(void **state)
     platform_wake(platform);
     assert_int_equal(platform_serve(platform, true, count_access, &accesses), 0);
     check_serves(platform);
-    xen.gone = true;
+    xen.gone = ESRCH;
     platform_wake(platform);
     assert_int_equal(platform_serve(platform, false, count_access, &accesses), -ENODEV);
     detach(platform);
     assert_int_equal(xen.servers, 1); /* it went with the guest: not destroyed once more */
+}
+
+/* Another domain has got the id: it has no server of ours. Any other error is no sign that the guest is gone. */
+static void test_domain_id_is_used_again(void **state)
+{
+    struct platform *platform = attach(&whole);
+    struct accesses accesses = { 0 };
+
+    (void)state;
+    xen.gone = EPERM;
+    platform_wake(platform);
+    assert_int_equal(platform_serve(platform, true, count_access, &accesses), 0);
+    check_serves(platform);
+    xen.gone = ENOENT;
+    platform_wake(platform);
+    assert_int_equal(platform_serve(platform, true, count_access, &accesses), -ENODEV);
+    detach(platform);
+    assert_int_equal(xen.servers, 1); /* the new domain's, if it has one by now, is left alone */
+}
+
+/* /dev/xen/evtchn gives an error, or does not take back what it gave: the end, not a loop without one. */
+static void test_event_channel_breaks(void **state)
+{
+    struct platform *platform = attach(&whole);
+    struct accesses accesses = { 0 };
+    const int nothing = open("/dev/null", O_WRONLY);
+    const int channel = xen.evtchn[0];
+
+    (void)state;
+    for (unsigned int wait = 0; wait < 2; wait++) {
+        xen.evtchn[0] = nothing;
+        assert_int_equal(platform_serve(platform, wait != 0, count_access, &accesses), -EBADF);
+        xen.evtchn[0] = channel;
+    }
+    check_serves(platform);
+    raise_port(1);
+    assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+    assert_int_equal(shutdown(channel, SHUT_WR), 0);
+    assert_int_equal(platform_serve(platform, true, count_access, &accesses), -EIO);
+    assert_int_equal(accesses.count, 0);
+    assert_int_equal(close(nothing), 0);
+    detach(platform);
 }
 
 static void test_memory(void **state)
@@ -779,11 +822,16 @@ static void test_no_memory_to_map(void **state)
     void *memory;
 
     (void)state;
-    xen.map_error = ENOMEM;
-    assert_null(platform_map(platform, RAM_BASE, PAGE, true));
-    assert_int_equal(platform_map_buffer(platform, RAM_BASE, PAGE, true, &memory), -EAGAIN);
-    assert_false(platform_turn(platform));
-    assert_int_equal(platform_map_buffer(platform, RAM_BASE, PAGE, true, &memory), -ENOMEM);
+    for (unsigned int i = 0; i < 3; i++) {
+        const int errors[] = { ENOMEM, EAGAIN, ENOBUFS };
+
+        xen.map_error = errors[i]; /* a device model that tried again later, as of its own -EAGAIN, would for ever */
+        assert_null(platform_map(platform, RAM_BASE, PAGE, true));
+        assert_int_equal(platform_map_buffer(platform, RAM_BASE, PAGE, true, &memory), -EAGAIN);
+        assert_false(platform_turn(platform));
+        assert_int_equal(platform_map_buffer(platform, RAM_BASE, PAGE, true, &memory), -ENOMEM);
+        assert_false(platform_turn(platform));
+    }
     xen.map_error = 0;
     assert_non_null(platform_map(platform, RAM_BASE, PAGE, true));
     check_serves(platform);
@@ -1060,6 +1108,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_events_come_in_batches, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_system_calls_of_a_request, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_guest_gone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_domain_id_is_used_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_event_channel_breaks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_page_given_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_memory_to_map, set_up, tear_down),

@@ -158,6 +158,40 @@ static void standard_input(void **state)
     assert_string_equal(result.output, "<stdin>: 1 domain, 1 with a bridge; 0 errors, 0 warnings, 0 notes\n");
 }
 
+/* What a shell makes of a script in which $0 is the tool, $1 and $2 are the files of two good trees. */
+static void run_script(char *script)
+{
+    char *const arguments[] = {"/bin/sh", "-c", script, tool, tree("good-plain.dtb"), tree("good-full.dtb"), NULL};
+
+    process_run(arguments, NULL, 0, &result);
+}
+
+/* Nobody can tell how much will come, and it does not come at once. */
+static void input_from_a_pipe(void **state)
+{
+    (void)state;
+    run_script("{ head -c 99 \"$1\"; sleep 0.2; tail -c +100 \"$1\"; } | \"$0\" check -");
+    assert_int_equal(result.status, 0);
+    assert_string_equal(result.output, "<stdin>: 1 domain, 1 with a bridge; 0 errors, 0 warnings, 0 notes\n");
+    run_script("work=$(mktemp -d) && mkfifo \"$work/pipe\" && { cat \"$1\" > \"$work/pipe\" & } && "
+               "\"$0\" check \"$work/pipe\"; status=$?; rm -r \"$work\"; exit $status");
+    assert_int_equal(result.status, 0);
+    assert_contains(result.output, "/pipe: 1 domain, 1 with a bridge; 0 errors, 0 warnings, 0 notes\n");
+    run_script("head -c 99 \"$1\" | \"$0\" check -");
+    assert_int_equal(result.status, 1);
+    assert_contains(result.errors, "<stdin>: truncated");
+}
+
+static void input_without_an_end(void **state)
+{
+    (void)state;
+    run("check", "/dev/zero", NULL, NULL, NULL);
+    assert_int_equal(result.status, 1);
+    assert_contains(result.errors, "/dev/zero: larger than 16 MiB");
+    run_script("\"$0\" check - < /dev/zero");
+    assert_int_equal(result.status, 1);
+}
+
 static void source_instead_of_a_blob(void **state)
 {
     char *const arguments[] = {tool, "check", "-", NULL};
@@ -200,6 +234,25 @@ static void node_of_nobody(void **state)
     run("node", tree("good-typo.dtb"), "domU1", NULL, NULL);
     assert_int_equal(result.status, 1);
     assert_contains(result.errors, "/chosen/domU1: the domain has no bridge (secondary-emulated-pci-host-bridge)");
+}
+
+/* What a terminal would obey comes back as text. */
+static void operands_that_are_no_text(void **state)
+{
+    static char name[100001];
+
+    (void)state;
+    memset(name, 0x9c, sizeof(name) - 1);
+    run("node", tree("good-plain.dtb"), "dom\x1b[2J\xff\n", NULL, NULL);
+    assert_int_equal(result.status, 1);
+    assert_contains(result.errors, "there is no domain \"dom\\x1b[2J\\xff\\x0a\"");
+    run("map", tree("good-plain.dtb"), name, NULL, NULL);
+    assert_int_equal(result.status, 1);
+    assert_null(strchr(result.errors, '\x9c'));
+    assert_true(strlen(result.errors) < 16384);
+    run("check", "no\x1b[2Jsuch\xff", NULL, NULL, NULL);
+    assert_int_equal(result.status, 1);
+    assert_string_equal(result.errors, "no\\x1b[2Jsuch\\xff: cannot be opened: No such file or directory\n");
 }
 
 static void node_prints_the_bridge(void **state)
@@ -384,6 +437,25 @@ static void output_that_cannot_be_written(void **state)
     assert_int_equal(WEXITSTATUS(system(command)), 1);
 }
 
+/* Also where the file that is read gets the descriptor of what is written to. */
+static void output_that_is_read_only_or_closed(void **state)
+{
+    char *const scripts[] = {
+        "\"$0\" node \"$1\" domU1 1< \"$2\"", "\"$0\" map \"$1\" 1< \"$2\"", "\"$0\" check \"$1\" 1< \"$2\"",
+        "\"$0\" node \"$1\" domU1 >&-",      "\"$0\" map \"$1\" >&-",      "\"$0\" check \"$1\" >&-",
+        "\"$0\" node \"$1\" domU1 <&- >&- 2>&-",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+        run_script(scripts[i]);
+        assert_int_equal(result.status, 1);
+        assert_string_equal(result.output, "");
+    }
+    run("check", tree("good-plain.dtb"), tree("good-full.dtb"), NULL, NULL);
+    assert_int_equal(result.status, 0);
+}
+
 int main(int count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
@@ -395,9 +467,12 @@ int main(int count, char **arguments)
         cmocka_unit_test(several_files_and_one_that_is_missing),
         cmocka_unit_test(a_directory_is_not_a_file),
         cmocka_unit_test(standard_input),
+        cmocka_unit_test(input_from_a_pipe),
+        cmocka_unit_test(input_without_an_end),
         cmocka_unit_test(source_instead_of_a_blob),
         cmocka_unit_test(node_by_name_path_and_number),
         cmocka_unit_test(node_of_nobody),
+        cmocka_unit_test(operands_that_are_no_text),
         cmocka_unit_test(node_prints_the_bridge),
         cmocka_unit_test(map_draws_ranges_holes_and_interrupts),
         cmocka_unit_test(node_prints_all_bridges_with_numbers_of_their_own),
@@ -408,6 +483,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(qemu_args_of_a_bridge),
         cmocka_unit_test(qemu_args_of_what_qemu_cannot_serve),
         cmocka_unit_test(output_that_cannot_be_written),
+        cmocka_unit_test(output_that_is_read_only_or_closed),
     };
 
     if (count < 3) {
