@@ -620,6 +620,7 @@ static int turn_ring(struct loop *loop, bool wait)
         return result;
     }
     handle_completions(loop);
+    (void)look_at_all(loop);
     return 0;
 }
 

@@ -151,9 +151,9 @@ int loop_seal(struct loop *loop);
 void loop_defer(struct loop *loop, struct loop_task *task);
 
 /*
- * Somebody is not notified of new work, which may last until the loop has nothing else to do. If requests are under
- * way, that is when none has ended for LOOP_QUIET_US (the end of one is a time to look for new work); else it is now,
- * or, with polling, when there was nothing to find for that time. Then `listen` is called, once.
+ * Somebody is not notified of new work, but looked after in each turn, whatever it is that the turn is about, until the
+ * loop has nothing else to do. If requests are under way, that is when nothing has happened for LOOP_QUIET_US; else it
+ * is now, or, with polling, when there was nothing to find for that time. Then `listen` is called, once.
  */
 void loop_stay_quiet(struct loop *loop, struct loop_quiet *quiet);
 
