@@ -184,10 +184,6 @@ static int add_disk(struct model *model, const struct model_options *options, un
         (void)snprintf(error, MODEL_ERROR_MAX, "%s: was exchanged while it was opened", options->disk[i].path);
         return result;
     }
-    if (model->saved) {
-        virtio_device_keep_journals(blk_device(disk->blk), state_device(model->saved, i)->journal);
-        blk_keep_journal(disk->blk, &state_device(model->saved, i)->blk);
-    }
     virtio_pci_init(&disk->pci, blk_device(disk->blk), BLK_CLASS,
                     options->msix && bridge_msi_count(platform_bridge(model->platform)) > 0);
     result = pci_bus_attach(&model->bus, &disk->pci.function, device_number(options, i));
@@ -205,8 +201,11 @@ static uint64_t hash(uint64_t sum, const void *data, size_t size)
     return sum;
 }
 
-/* A number for all that must be the same for one model to go on for another: the disks, not only their names. */
-static uint64_t configuration(struct model *model, const struct model_options *options)
+/*
+ * A number for all that must be the same for one model to go on for another: the disks, not only their names. While one
+ * cannot be looked at it is not known whether there is something to go on for, so that nothing must be touched.
+ */
+static int configure(struct model *model, const struct model_options *options, uint64_t *configuration, char *error)
 {
     const unsigned int numbers[] = {
         options->domain, options->bridge, options->msix, options->shared, options->disk_count,
@@ -220,14 +219,21 @@ static uint64_t configuration(struct model *model, const struct model_options *o
         const char *id = disk->id ? disk->id : "";
         const unsigned int more[] = { device_number(options, i), disk->read_only };
         struct identity *identity = &model->disk[i].identity;
+        const int result = identity_of_name(disk->path, identity);
 
-        (void)identity_of_name(disk->path, identity); /* what is wrong is found when it is opened */
+        if (result) {
+            (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s (%s)", disk->path,
+                           result == -EINVAL ? "neither a regular file nor a block device" : "cannot be opened",
+                           strerror(-result));
+            return result;
+        }
         sum = hash(sum, disk->path, strlen(disk->path) + 1);
         sum = hash(sum, id, strlen(id) + 1);
         sum = hash(sum, more, sizeof(more));
         sum = hash(sum, identity, sizeof(*identity));
     }
-    return sum;
+    *configuration = sum;
+    return 0;
 }
 
 static int attach(struct model *model, const struct model_options *options, char *error)
@@ -237,11 +243,16 @@ static int attach(struct model *model, const struct model_options *options, char
         .shared = options->shared, .function = device_number(options, 0) << 3, .map_limit = options->map_limit,
     };
     char refusal[STATE_ERROR_MAX];
+    uint64_t configuration = 0;
     const char *reason;
     int result;
 
     if (options->state) {
-        result = state_open(&model->saved, options->state, configuration(model, options), options->disk_count, refusal);
+        result = configure(model, options, &configuration, error);
+        if (result) {
+            return result;
+        }
+        result = state_open(&model->saved, options->state, configuration, options->disk_count, refusal);
         if (result) {
             (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s", options->state, refusal);
             return result;
@@ -251,12 +262,8 @@ static int attach(struct model *model, const struct model_options *options, char
     result = platform_create(&model->platform, &platform, &reason);
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "domain %u: %s", options->domain, reason);
-        return result;
     }
-    if (model->saved && !platform_resumed(model->platform)) {
-        state_begin(model->saved);
-    }
-    return 0;
+    return result;
 }
 
 static void nothing(void *opaque)
@@ -322,26 +329,42 @@ static int enter_sandbox(struct model *model, const struct model_options *option
     return result;
 }
 
-/* The functions are as the guest left them, or as the first of us makes them. */
-static int take_over(struct model *model, const struct model_options *options, char *error)
+static void keep_journals(struct model *model)
 {
-    int result = 0;
-
-    for (unsigned int i = 0; i < model->disk_count && model->saved; i++) {
+    for (unsigned int i = 0; i < model->disk_count; i++) {
         struct state_device *device = state_device(model->saved, i);
 
-        if (platform_resumed(model->platform)) {
-            virtio_pci_restore(&model->disk[i].pci, state_saved(device));
-        } else {
-            state_save(device, &model->disk[i].pci);
-        }
+        virtio_device_keep_journals(blk_device(model->disk[i].blk), device->journal);
+        blk_keep_journal(model->disk[i].blk, &device->blk);
     }
-    if (model->saved && !platform_resumed(model->platform)) {
-        result = platform_set_mark(model->platform, state_mark(model->saved));
-        if (result) {
-            (void)snprintf(error, MODEL_ERROR_MAX, "%s: no state can be kept for a guest with so many vCPUs",
-                           options->state);
-        }
+}
+
+/* The functions are as the guest left them. */
+static void take_over(struct model *model)
+{
+    keep_journals(model);
+    for (unsigned int i = 0; i < model->disk_count; i++) {
+        virtio_pci_restore(&model->disk[i].pci, state_saved(state_device(model->saved, i)));
+    }
+}
+
+/*
+ * The functions are as the first of us makes them. What the file was for is gone: who has the claims knows that, and
+ * not who comes while a predecessor is still ending.
+ */
+static int begin_state(struct model *model, const struct model_options *options, char *error)
+{
+    int result;
+
+    state_begin(model->saved);
+    keep_journals(model);
+    for (unsigned int i = 0; i < model->disk_count; i++) {
+        state_save(state_device(model->saved, i), &model->disk[i].pci);
+    }
+    result = platform_set_mark(model->platform, state_mark(model->saved));
+    if (result) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "%s: no state can be kept for a guest with so many vCPUs",
+                       options->state);
     }
     return result;
 }
@@ -379,8 +402,8 @@ static int resume(struct model *model, char *error)
     return 0;
 }
 
-/* The claim comes last: a guest that finds a device finds all of it. */
-static int open_bus(struct model *model, const struct model_options *options, char *error)
+/* The claim comes when all else is there: a guest that finds a device finds all of it. */
+static int claim_bus(struct model *model, const struct model_options *options, char *error)
 {
     unsigned int device;
     int result = model->plain ? virtio_mmio_bus_open(&model->mmio)
@@ -395,16 +418,38 @@ static int open_bus(struct model *model, const struct model_options *options, ch
                        options->bridge, device,
                        result == -EEXIST ? "another device model has it" : strerror(-result));
     }
-    if (result || options->no_ready) {
-        return result;
-    }
-    result = platform_ready(model->platform, true);
+    return result;
+}
+
+static int declare_ready(struct model *model, const struct model_options *options, char *error)
+{
+    const int result = options->no_ready ? 0 : platform_ready(model->platform, true);
+
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "cannot declare the bus ready: %s", strerror(-result));
     } else {
-        model->ready = true;
+        model->ready = !options->no_ready;
     }
     return result;
+}
+
+/* Nothing is served before this has ended. */
+static int open_model(struct model *model, const struct model_options *options, char *error)
+{
+    const bool resumed = platform_resumed(model->platform);
+    int result;
+
+    if (resumed) {
+        take_over(model);
+    }
+    result = claim_bus(model, options, error);
+    if (!result && model->saved && !resumed) {
+        result = begin_state(model, options, error);
+    }
+    if (!result) {
+        result = declare_ready(model, options, error);
+    }
+    return result || !resumed ? result : resume(model, error);
 }
 
 int model_create(struct model **model, const struct model_options *options, char error[MODEL_ERROR_MAX])
@@ -427,13 +472,7 @@ int model_create(struct model **model, const struct model_options *options, char
         result = enter_sandbox(created, options, error);
     }
     if (!result) {
-        result = take_over(created, options, error);
-    }
-    if (!result) {
-        result = open_bus(created, options, error);
-    }
-    if (!result && platform_resumed(created->platform)) {
-        result = resume(created, error);
+        result = open_model(created, options, error);
     }
     if (result) {
         (void)model_destroy(created, ignored);

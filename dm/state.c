@@ -39,6 +39,7 @@ struct state {
     int file;
     size_t size;
     uint64_t configuration;
+    uint64_t next_mark; /* drawn where all system calls are still allowed */
     struct content *content;
 };
 
@@ -235,6 +236,10 @@ int state_open(struct state **state, const char *path, uint64_t configuration, u
     if (!opened) {
         return refuse(-ENOMEM, "no memory for it", error);
     }
+    if (getrandom(&opened->next_mark, sizeof(opened->next_mark), 0) != sizeof(opened->next_mark)) {
+        abort(); /* it does not fail for so few bytes */
+    }
+    opened->next_mark |= 1;
     opened->file = -1;
     opened->configuration = configuration;
     opened->size = sizeof(struct content) + devices * sizeof(struct state_device);
@@ -269,16 +274,11 @@ uint64_t state_mark(const struct state *state)
 
 void state_begin(struct state *state)
 {
-    uint64_t mark;
-
-    if (getrandom(&mark, sizeof(mark), 0) != sizeof(mark)) {
-        abort(); /* it does not fail for so few bytes */
-    }
     /* Whoever is killed in between leaves nothing that counts. */
     __atomic_store_n(&state->content->mark, 0, __ATOMIC_SEQ_CST);
     memset(state->content->device, 0, state->size - sizeof(*state->content));
     state->content->configuration = state->configuration;
-    __atomic_store_n(&state->content->mark, mark | 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&state->content->mark, state->next_mark, __ATOMIC_SEQ_CST);
 }
 
 struct state_device *state_device(struct state *state, unsigned int device)

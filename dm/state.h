@@ -7,7 +7,8 @@
  * memory (/run). Two kinds of content, each for one device:
  *   saved    registers, as a whole, twice: one is being written while the other counts. Saved after each access of the
  *            guest and before its vCPU goes on. An access that was not saved is made again, from the registers
- *            before it; one that was saved and not answered is made again, too, which changes nothing.
+ *            before it; one that was saved and not answered is made again, too, which changes nothing but this: a read
+ *            of ISR clears it, so that the answer that is given is 0. Hence who resumes asserts all that ISR can tell.
  *   journal  what was taken from the queues and given back (virtio/queue.h), what was lost (devices/blk.h)
  *
  * A file counts only for the ioreq server that carries its mark (platform/platform.h), and for the same command line
@@ -50,7 +51,7 @@ void state_close(struct state *state); /* the file stays; NULL is allowed */
 /* The mark that a server has if the file counts for it; 0: the file does not count at all. */
 uint64_t state_mark(const struct state *state);
 
-/* Begins anew: all zero but for a new mark. */
+/* Begins anew, once: all zero but for a new mark. */
 void state_begin(struct state *state);
 
 struct state_device *state_device(struct state *state, unsigned int device);

@@ -80,7 +80,9 @@ struct local_guest {
     struct platform platform;
     uint64_t mark;
     bool attached;
+    bool beside;  /* so is another one, to a bus that is shared; what it has stays */
     bool resumed;
+    bool unserved; /* resumed, and platform_serve() has not ended yet */
     bool ready;
     uint32_t generation;
     bool dead;
@@ -562,7 +564,7 @@ int platform_create(struct platform **platform, const struct platform_options *o
         *error = "the domain has no secondary PCI host bridge of that index";
         return -ENOENT;
     }
-    if (guest->attached) {
+    if (guest->attached && !options->shared) {
         *error = "another device model serves this bridge";
         return -EBUSY;
     }
@@ -571,9 +573,10 @@ int platform_create(struct platform **platform, const struct platform_options *o
         *error = "no memory to map the guest's in";
         return -ENOMEM;
     }
+    guest->beside = guest->attached;
     guest->attached = true;
-    guest->resumed = options->mark != 0 && options->mark == guest->mark;
-    if (!guest->resumed) {
+    guest->resumed = guest->unserved = options->mark != 0 && options->mark == guest->mark && !guest->beside;
+    if (!guest->resumed && !guest->beside) {
         forget_server(guest);
         guest->generation++;
     }
@@ -597,18 +600,30 @@ static uint64_t background(void *opaque, uint64_t address, unsigned int size, bo
     return UINT64_MAX;
 }
 
+static void leave(struct platform *platform)
+{
+    if (!platform->guest->dead) {
+        (void)platform_ready(platform, false);
+        (void)platform_serve(platform, false, background, NULL);
+    }
+    forget_server(platform->guest);
+}
+
 void platform_destroy(struct platform *platform)
 {
     if (!platform) {
         return;
     }
-    if (!platform->guest->dead) {
-        (void)platform_ready(platform, false);
-        (void)platform_serve(platform, false, background, NULL);
+    if (platform->guest->beside) {
+        memory_destroy(platform->memory);
+        return;
+    }
+    /* One that nothing was answered for yet is left to the next who tries to go on, as on Xen. */
+    if (!platform->guest->unserved) {
+        leave(platform);
     }
     platform_memory_renewed(platform);
     memory_destroy(platform->memory);
-    forget_server(platform->guest);
     platform->guest->attached = false;
 }
 
@@ -619,7 +634,9 @@ bool platform_resumed(const struct platform *platform)
 
 int platform_set_mark(struct platform *platform, uint64_t mark)
 {
-    platform->guest->mark = mark;
+    if (!platform->guest->beside) {
+        platform->guest->mark = mark;
+    }
     return 0;
 }
 
@@ -677,6 +694,7 @@ int platform_serve(struct platform *platform, bool wait, platform_access_fn *acc
     for (unsigned int i = 0; i < LOCAL_VCPUS; i++) {
         serve_vcpu(platform, i, access, opaque);
     }
+    guest->unserved = false;
     if (platform_invalidation_overdue(&platform->invalidation)) {
         end_invalidations(platform);
     }
@@ -699,7 +717,7 @@ int platform_claim(struct platform *platform, uint64_t base, uint64_t size)
         return -ENOSPC;
     }
     /* The predecessor's claims are still there: the guest must not see them gone for a moment. */
-    if (guest->resumed && platform_claims_contain(&guest->claims, base, size)) {
+    if (guest->unserved && platform_claims_contain(&guest->claims, base, size)) {
         return 0;
     }
     return platform_claims_add(&guest->claims, base, size);
@@ -717,7 +735,7 @@ int platform_claim_function(struct platform *platform, unsigned int function)
         return -EINVAL;
     }
     if (platform->guest->function[function] == OTHERS ||
-        (platform->guest->function[function] == OURS && !platform->guest->resumed)) {
+        (platform->guest->function[function] == OURS && !platform->guest->unserved)) {
         return -EEXIST;
     }
     platform->guest->function[function] = OURS;

@@ -55,8 +55,9 @@ struct platform_options {
 int platform_create(struct platform **platform, const struct platform_options *options, const char **error);
 
 /*
- * Whether this goes on where the predecessor with that mark was killed. Then all that it has claimed may be claimed
- * as if it were not, and accesses wait that it has perhaps already made: the first platform_serve() answers them all.
+ * Whether this goes on where the predecessor with that mark was killed. Then accesses wait that it has perhaps already
+ * made: the first platform_serve() answers them all. Until that has ended all that the predecessor has claimed may be
+ * claimed as if it were not, and platform_destroy() leaves it to the next who tries to go on.
  */
 bool platform_resumed(const struct platform *platform);
 

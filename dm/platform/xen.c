@@ -84,7 +84,7 @@ struct platform {
 
     bool has_server;
     bool resumed;
-    bool look_at_all; /* of the slots, at the next platform_serve() */
+    bool look_at_all; /* resumed: of the slots, at the first platform_serve(); until then much is the predecessor's */
     bool ready;
     ioservid_t server;
     xenforeignmemory_resource_handle *page_resource;
@@ -606,8 +606,8 @@ int platform_claim(struct platform *platform, uint64_t base, uint64_t size)
 
     if (!error && xendevicemodel_map_io_range_to_ioreq_server(platform->devicemodel, platform->domain,
                                                               platform->server, 1, base, base + size - 1)) {
-        /* The predecessor's claims are still there. */
-        error = errno == EEXIST && platform->resumed ? 0 : -errno;
+        /* The predecessor's claims are still there, and made by now is what it was making. */
+        error = errno == EEXIST && platform->look_at_all ? 0 : -errno;
         if (error) {
             (void)platform_claims_remove(&platform->claims, base, size);
         }
@@ -633,7 +633,7 @@ int platform_claim_function(struct platform *platform, unsigned int function)
     return xendevicemodel_map_pcidev_to_ioreq_server(platform->devicemodel, platform->domain, platform->server,
                                                      (uint16_t)platform->space.segment, (uint8_t)(function >> 8),
                                                      (uint8_t)(function >> 3 & 0x1f), (uint8_t)(function & 0x7)) &&
-                   !(errno == EEXIST && platform->resumed)
+                   !(errno == EEXIST && platform->look_at_all)
                ? -errno
                : 0;
 }

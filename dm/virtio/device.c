@@ -541,7 +541,8 @@ void virtio_device_resume(struct virtio_device *device)
             device->transport->queue_interrupt(device->transport_opaque, i);
         }
     }
-    if (broken(device)) {
+    /* A change of the configuration may be what the lost answer to a read of ISR has told. */
+    if (device->status & VIRTIO_CONFIG_S_DRIVER_OK) {
         device->transport->config_interrupt(device->transport_opaque);
     }
     virtio_device_kick_all(device);

@@ -59,7 +59,8 @@ expect 2 'try sidebridge-dm --help' --domain 1 --nothing
 expect 2 'try sidebridge-dm --help' --domain
 expect 2 'too many devices' --domain 1 $(for i in $(seq 32); do echo --blk disk$i; done)
 
-expect 1 '/nowhere/state: cannot be opened (No such file or directory)' --domain 1 --state /nowhere/state --blk disk
+expect 1 '/nowhere/state: cannot be opened (No such file or directory)' --domain 1 --state /nowhere/state --blk "$0"
+expect 1 ': nowhere: cannot be opened (No such file or directory)' --domain 1 --state /nowhere/state --blk nowhere
 
 # Without Xen: the command line is good, what it asks for is not to be had.
 if [ ! -e /dev/xen/privcmd ]; then

@@ -9,8 +9,8 @@
 #include "driver.h"
 #include "faults.h"
 
-#include <fcntl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <xen/hvm/ioreq.h>
 
 #include "sandbox.h"
 
@@ -513,7 +515,7 @@ static void test_failed_flush_is_remembered(void **state)
     assert_int_equal(unlink(STATE), 0);
 }
 
-/* The disk grows, and nobody says so; whoever comes next tells the driver, once. */
+/* The disk grows, and nobody says so; whoever comes next tells the driver; later ones raise the interrupt alone. */
 static void test_disk_that_has_grown(void **state)
 {
     struct machine machine;
@@ -531,10 +533,103 @@ static void test_disk_that_has_grown(void **state)
         blk_check_pattern(&driver, 0, 8);
         assert_int_equal(machine_read(&machine, driver.config, 8), 2 * MACHINE_SECTORS);
         assert_int_equal(common_read(&driver, VIRTIO_PCI_COMMON_CFGGENERATION, 1), (uint8_t)(generation + 1));
-        assert_int_equal(local_guest_interrupt(machine.guest, driver_msix_interrupt(&driver, 0))->raised, 1);
+        assert_int_equal(local_guest_interrupt(machine.guest, driver_msix_interrupt(&driver, 0))->raised, 2 + i);
     }
     assert_int_equal(blk_request(&driver, VIRTIO_BLK_T_IN, 2 * MACHINE_SECTORS - 8, 4096), VIRTIO_BLK_S_OK);
     finish(&machine, NULL);
+}
+
+/*
+ * The predecessor has answered a read of ISR, by which it was cleared, and was killed before the guest had the answer.
+ * Whoever comes next makes the read again, and the guest learns all the same that the configuration has changed.
+ */
+static void test_lost_answer_of_isr(void **state)
+{
+    struct ioreq read = {
+        .count = 1, .size = 1, .state = STATE_IOREQ_INPROCESS, .dir = IOREQ_READ, .type = IOREQ_TYPE_COPY,
+    };
+    struct machine machine;
+    struct driver driver;
+    struct ioreq *posted;
+
+    (void)state;
+    start(&machine, true);
+    driver_probe(&driver, &machine, 1);
+    driver_start(&driver, DRIVER_FEATURES);
+    assert_int_equal(truncate(machine.path[0], 2 * MACHINE_SECTORS * 512), 0);
+    exchange(&machine, false);
+    assert_true(machine_read(&machine, driver.isr, 1) & VIRTIO_PCI_ISR_CONFIG);
+    kill_child(&machine);
+    read.addr = driver.isr;
+    posted = local_guest_post(machine.guest, 0, &read);
+    machine_start_model(&machine);
+    assert_int_equal(platform_request_state(posted), STATE_IORESP_READY);
+    posted->state = STATE_IOREQ_NONE;
+    assert_true(machine_read(&machine, driver.isr, 1) & VIRTIO_PCI_ISR_CONFIG);
+    machine_stop_model(&machine);
+    machine_finish(&machine);
+    assert_int_equal(unlink(STATE), 0);
+}
+
+/* A disk that cannot be opened for a moment, with which nothing is known, ends nothing that can be gone on with. */
+static void test_disk_is_away_for_a_moment(void **state)
+{
+    char error[MODEL_ERROR_MAX], expected[MODEL_ERROR_MAX], away[MACHINE_PATH + 8];
+    struct machine machine;
+    struct driver driver;
+
+    (void)state;
+    start(&machine, false);
+    driver_probe(&driver, &machine, 1);
+    driver_start(&driver, DRIVER_FEATURES);
+    kill_child(&machine);
+    (void)snprintf(away, sizeof(away), "%s-away", machine.path[0]);
+    (void)snprintf(expected, sizeof(expected), "%s: cannot be opened (No such file or directory)", machine.path[0]);
+    assert_int_equal(rename(machine.path[0], away), 0);
+    assert_int_equal(model_create(&machine.model, &machine.options, error), -ENOENT);
+    assert_string_equal(error, expected);
+    assert_int_equal(rename(away, machine.path[0]), 0);
+    machine_start_model(&machine);
+    assert_true(model_resumed(machine.model));
+    blk_check_pattern(&driver, 3, 8);
+    machine_stop_model(&machine);
+    machine_finish(&machine);
+    assert_int_equal(unlink(STATE), 0);
+}
+
+/*
+ * The next one comes before the last one's event channels are closed: on a shared bus it is another device model, whose
+ * functions are taken. That costs nothing of the state.
+ */
+static void test_next_comes_too_early(void **state)
+{
+    const uint64_t deadline = machine_now() + WAIT_MS;
+    char error[MODEL_ERROR_MAX];
+    struct machine machine;
+    struct driver driver;
+    int result;
+
+    (void)state;
+    start(&machine, true);
+    driver_probe(&driver, &machine, 1);
+    driver_start(&driver, DRIVER_FEATURES);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    child = 0;
+    machine.elsewhere = NULL;
+    do { /* its ring has the disk for a moment longer */
+        result = model_create(&machine.model, &machine.options, error);
+        machine_check_deadline(deadline, "the end of a ring");
+    } while (result == -EBUSY);
+    assert_int_equal(result, -EEXIST);
+    assert_string_equal(error, "domain 7, bridge 0: function 00:01.0: another device model has it");
+    local_guest_kill(machine.guest);
+    machine_start_model(&machine);
+    assert_true(model_resumed(machine.model));
+    blk_check_pattern(&driver, 3, 8);
+    machine_stop_model(&machine);
+    machine_finish(&machine);
+    assert_int_equal(unlink(STATE), 0);
 }
 
 int main(void)
@@ -547,6 +642,9 @@ int main(void)
         cmocka_unit_test(test_when_a_file_counts),
         cmocka_unit_test(test_failed_flush_is_remembered),
         cmocka_unit_test(test_disk_that_has_grown),
+        cmocka_unit_test(test_lost_answer_of_isr),
+        cmocka_unit_test(test_disk_is_away_for_a_moment),
+        cmocka_unit_test(test_next_comes_too_early),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -944,6 +944,11 @@ static void test_goes_on_or_starts_anew(void **state)
     assert_int_equal(accesses.count, 1);
     assert_int_equal(slot(0)->state, STATE_IORESP_READY);
     assert_int_equal(xen.servers, 1);
+    /* All that the predecessor had has been claimed: what is refused now is somebody else's. */
+    xen.claimed = BELL;
+    assert_int_equal(platform_claim(next, BELL, PAGE), -EEXIST);
+    assert_int_equal(platform_claim_function(next, 0x0a), -EEXIST);
+    xen.claimed = ECAM_BASE;
     platform_destroy(next);
     assert_int_equal(xen.servers, 0);
 
