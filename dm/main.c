@@ -367,7 +367,11 @@ int main(int argc, char **argv)
     if (result != EXIT_OK) {
         return result < 0 ? EXIT_OK : result;
     }
-    sandbox_drop_inherited();
+    result = sandbox_drop_inherited();
+    if (result) {
+        (void)fprintf(stderr, NAME ": /dev/null cannot be opened: %s\n", strerror(-result));
+        return EXIT_FAILED;
+    }
     (void)signal(SIGPIPE, SIG_IGN);
     if (block_signals()) {
         (void)fprintf(stderr, NAME ": signals cannot be blocked: %s\n", strerror(errno));

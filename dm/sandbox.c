@@ -342,16 +342,18 @@ unsigned int sandbox_enter(const struct sandbox_options *options, char lacking[S
     return count;
 }
 
-void sandbox_drop_inherited(void)
+int sandbox_drop_inherited(void)
 {
     const int nothing = open("/dev/null", O_RDWR);
 
-    if (nothing >= 0) {
-        (void)dup2(nothing, STDIN_FILENO);
-        (void)dup2(nothing, STDOUT_FILENO);
-        if (fcntl(STDERR_FILENO, F_GETFD) < 0) {
-            (void)dup2(nothing, STDERR_FILENO);
-        }
+    if (nothing < 0) {
+        return -errno;
+    }
+    (void)dup2(nothing, STDIN_FILENO);
+    (void)dup2(nothing, STDOUT_FILENO);
+    if (fcntl(STDERR_FILENO, F_GETFD) < 0) {
+        (void)dup2(nothing, STDERR_FILENO);
     }
     (void)close_range(STDERR_FILENO + 1, ~0u, 0);
+    return 0;
 }

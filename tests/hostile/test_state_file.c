@@ -370,7 +370,7 @@ static void test_full_file_system(struct machine *machine)
 static void use_read_only_file_system(struct machine *machine)
 {
     struct model_options *const options = &machine->options;
-    char error[MODEL_ERROR_MAX];
+    char error[MODEL_ERROR_MAX] = "";
 
     if (!own_mounts() || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
         mount("none", "full", "tmpfs", 0, "size=1m")) {
@@ -410,7 +410,7 @@ static void test_read_only_file_system(struct machine *machine)
     }
     finish(machine);
     if (WEXITSTATUS(status) == 77) {
-        skip(); /* no user namespaces here */
+        machine_skip(machine); /* no user namespaces here */
     }
 }
 

@@ -77,6 +77,17 @@ if [ ! -e /dev/xen/privcmd ]; then
     "$program" "$@" >&- 2>&-
     "$program" "$@" <&- >&- 2>&-
     expect 1 'domain 1: no /dev/xen/privcmd' "$@"
+    # Nor where there is nothing to put in the place of what is closed.
+    if unshare -rm mount -t tmpfs none /dev 2> "$work/said"; then
+        unshare -rm sh -c 'mount -t tmpfs none /dev && exec "$@" 2>&-' sh "$program" "$@"
+        unshare -rm sh -c 'mount -t tmpfs none /dev && exec "$@" <&- >&- 2>&-' sh "$program" "$@"
+        said=$(unshare -rm sh -c 'mount -t tmpfs none /dev && exec "$@"' sh "$program" "$@" 2>&1)
+        if [ $? -ne 1 ] || [ "${said%%:*}" != sidebridge-dm ] || [ "${said#*/dev/null cannot be opened}" = "$said" ]; then
+            echo "without /dev/null: '$said'"
+            failures=$((failures + 1))
+        fi
+        expect 1 'domain 1: no /dev/xen/privcmd' "$@"
+    fi
     if ! head -c 4096 /dev/zero | cmp -s - "$work/disk"; then
         echo 'without standard descriptors: the disk was written to'
         failures=$((failures + 1))
