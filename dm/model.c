@@ -50,6 +50,7 @@ struct model {
     int failure;
     bool guest_gone;
     unsigned int disk_count;
+    unsigned int first; /* of the disks, when there is room for buffers again */
     struct disk disk[MODEL_DISKS_MAX];
 };
 
@@ -591,6 +592,15 @@ static void renew_memory(struct model *model)
     for_each_device(model, virtio_device_continue);
 }
 
+/* To those who wait for it; each time another one is the first. */
+static void give_room(struct model *model)
+{
+    for (unsigned int i = 0; i < model->disk_count; i++) {
+        virtio_device_room(blk_device(model->disk[(model->first + i) % model->disk_count].blk));
+    }
+    model->first = (model->first + 1) % model->disk_count;
+}
+
 void model_turn(struct model *model, bool wait)
 {
     int error;
@@ -599,7 +609,7 @@ void model_turn(struct model *model, bool wait)
         return;
     }
     if (platform_turn(model->platform)) {
-        for_each_device(model, virtio_device_kick_all);
+        give_room(model);
     }
     error = loop_run_once(model->loop, wait);
     look_for_signals(model);

@@ -342,7 +342,7 @@ static __attribute__((noinline)) int map_in_bank(struct memory *memory, struct b
                           (unsigned int)((to + MEMORY_PAGE - 1) / MEMORY_PAGE), purpose);
             if (error) {
                 leave_all(memory, first, piece + 1);
-                memory->refused |= error == -ENOBUFS;
+                memory->refused |= error == -ENOBUFS || error == -ENOMEM;
                 return error;
             }
         }
@@ -386,11 +386,18 @@ void memory_unmap(struct memory *memory, void *where, uint64_t length, enum memo
         offset = (uint64_t)((uintptr_t)where - (uintptr_t)bank->memory);
     } while (offset >= bank->window.size);
     leave_all(memory, &bank->piece[offset / MEMORY_PIECE], &bank->piece[(offset + length - 1) / MEMORY_PIECE] + 1);
-    if (use == MEMORY_BUFFER) {
-        memory->buffers--;
-        memory->room |= memory->refused;
-        memory->refused = false;
-    }
+    memory->buffers -= use == MEMORY_BUFFER;
+}
+
+void memory_give_room(struct memory *memory)
+{
+    memory->room |= memory->refused;
+    memory->refused = false;
+}
+
+bool memory_has_room(const struct memory *memory)
+{
+    return memory->room;
 }
 
 unsigned int memory_buffers(const struct memory *memory)

@@ -67,9 +67,9 @@ void memory_destroy(struct memory *memory); /* unmaps all; NULL is allowed */
  * Maps [address, address + length), of one bank, contiguously to **where, where it stays until memory_unmap(), to be
  * called once with the same arguments.
  * -EFAULT   it is not RAM, or not any more
- * -ENOMEM   this domain has no memory for it
+ * -ENOMEM   this domain has no memory for it, but perhaps when others are unmapped
  * -EAGAIN   buffers: not in this turn; what has been mapped of it so far helps the next one
- * -ENOBUFS  buffers: not before others are unmapped (memory_room()); if there are none, then never
+ * -ENOBUFS  buffers: not before others are unmapped (memory_turn()); if there are none, then never
  */
 int memory_map(struct memory *memory, uint64_t address, uint64_t length, enum memory_use use, void **where);
 void memory_unmap(struct memory *memory, void *where, uint64_t length, enum memory_use use);
@@ -77,7 +77,15 @@ void memory_unmap(struct memory *memory, void *where, uint64_t length, enum memo
 /* Buffers that are mapped. */
 unsigned int memory_buffers(const struct memory *memory);
 
-/* Begins a turn. Returns whether buffers have been unmapped since one was refused with -ENOBUFS: it may fit now. */
+/*
+ * The buffers of a request have been unmapped, which has ended: there is room for those that have been refused, with
+ * -ENOBUFS or -ENOMEM. It is given to them when a turn begins. Not to be called for what a request that has been
+ * refused gives up meanwhile: it would only be tried again, and again.
+ */
+void memory_give_room(struct memory *memory);
+bool memory_has_room(const struct memory *memory); /* that will be given: nobody else should take it before */
+
+/* Begins a turn. Returns whether there has been room since the last one: what was refused may fit now. */
 bool memory_turn(struct memory *memory);
 
 /* Drops at most `pieces` pieces that are not in use. Returns whether no more of these are left. */

@@ -142,15 +142,23 @@ void platform_unmap(struct platform *platform, void *memory, uint64_t length);
  * The same for a buffer of one request, of which there are many: as one turn's share and the limit allow. Not with
  * BRIDGE_FLAG_GRANTS.
  * -EFAULT   it cannot be mapped: it is not RAM
- * -ENOMEM   this domain has no memory for it
+ * -ENOMEM   this domain has no memory for it, but perhaps when others are unmapped
  * -EAGAIN   not in this turn of the event loop, but perhaps in the next
- * -ENOBUFS  not until another buffer is unmapped; platform_turn() says so. If there are none it cannot be mapped
+ * -ENOBUFS  not until another request ends; platform_turn() says so. If no buffers are mapped it cannot be
  */
 int platform_map_buffer(struct platform *platform, uint64_t address, uint64_t length, bool write, void **memory);
 void platform_unmap_buffer(struct platform *platform, void *memory, uint64_t length);
 unsigned int platform_buffers(const struct platform *platform); /* that are mapped */
 
-/* A turn of the event loop begins. Whether there may be room now for a buffer that was refused with -ENOBUFS. */
+/*
+ * A request has ended, and its buffers are unmapped. If others were refused, with -ENOBUFS or -ENOMEM, then there may
+ * be room for them: they get it when the next turn of the event loop begins, and nobody should take it from them
+ * before. What a request gives up because it was refused itself is no room: it would be tried without end.
+ */
+void platform_give_room(struct platform *platform);
+bool platform_has_room(const struct platform *platform);
+
+/* A turn of the event loop begins. Whether those that were refused are to be tried now. */
 bool platform_turn(struct platform *platform);
 
 /*

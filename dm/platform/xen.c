@@ -846,6 +846,18 @@ unsigned int platform_buffers(const struct platform *platform)
     return platform->memory ? memory_buffers(platform->memory) : 0;
 }
 
+void platform_give_room(struct platform *platform)
+{
+    if (platform->memory) {
+        memory_give_room(platform->memory);
+    }
+}
+
+bool platform_has_room(const struct platform *platform)
+{
+    return platform->memory && memory_has_room(platform->memory);
+}
+
 bool platform_turn(struct platform *platform)
 {
     return platform->memory && memory_turn(platform->memory);

@@ -47,6 +47,7 @@ static void finish_reset(struct virtio_device *device)
         virtqueue_reset(&device->queue[i]);
     }
     device->kicked = 0;
+    device->full = 0;
     device->quiet = 0;
     device->closing = 0;
     device->features = 0;
@@ -82,6 +83,10 @@ static void take_chains(struct virtio_device *device, unsigned int index, struct
     struct virtqueue *queue = &device->queue[index];
     struct virtqueue_chain *chain;
 
+    if (platform_has_room(queue->platform)) {
+        device->full |= 1u << index; /* others were refused: each in turn */
+        return;
+    }
     virtqueue_quiet(queue);
     for (unsigned int budget = queue->size; budget > 0 && !broken(device); budget--) {
         switch (virtqueue_pop(queue, &chain)) {
@@ -103,6 +108,7 @@ static void take_chains(struct virtio_device *device, unsigned int index, struct
             virtio_device_kick(device, index);
             return;
         case VIRTQUEUE_FULL:
+            device->full |= 1u << index;
             return;
         case VIRTQUEUE_EMPTY:
             if (queue->in_flight >= QUIET_IN_FLIGHT || loop_polling(device->loop)) {
@@ -207,8 +213,13 @@ static void work(void *opaque)
     device->kicked = 0;
     device->quiet = 0;
     for (unsigned int i = 0; i < device->queue_count; i++) {
-        if ((kicked & 1u << i) && may_take(device, i)) {
+        if (!(kicked & 1u << i)) {
+            continue;
+        }
+        if (may_take(device, i)) {
             work_on(device, i);
+        } else {
+            virtqueue_suspend(&device->queue[i]); /* others may need what it has mapped */
         }
     }
     for (unsigned int i = 0; i < device->queue_count && !device->resetting; i++) {
@@ -481,6 +492,18 @@ void virtio_device_kick(struct virtio_device *device, unsigned int index)
     if (index < device->queue_count) {
         device->kicked |= 1u << index;
         loop_defer(device->loop, &device->task);
+    }
+}
+
+void virtio_device_room(struct virtio_device *device)
+{
+    const uint32_t full = device->full;
+
+    device->full = 0;
+    for (unsigned int i = 0; i < device->queue_count; i++) {
+        if (full & 1u << i) {
+            virtio_device_kick(device, i);
+        }
     }
 }
 

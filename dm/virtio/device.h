@@ -93,6 +93,7 @@ struct virtio_device {
 
     unsigned int queue_count;
     uint32_t kicked;            /* one bit a queue: look for new chains */
+    uint32_t full;              /* one bit a queue: likewise, when there is room for its buffers */
     uint32_t quiet;             /* one bit a queue: likewise, whenever there is an occasion, since it does not notify */
     struct loop_quiet listener;
     uint32_t closing;           /* one bit a queue: to be disabled when no chain of it is in flight */
@@ -178,6 +179,7 @@ void virtio_device_enable_queue(struct virtio_device *device, unsigned int index
 void virtio_device_disable_queue(struct virtio_device *device, unsigned int index);
 void virtio_device_kick(struct virtio_device *device, unsigned int index); /* any index */
 void virtio_device_kick_all(struct virtio_device *device);
+void virtio_device_room(struct virtio_device *device); /* platform_turn() says so: kicks what waits for it */
 void virtio_device_reset(struct virtio_device *device);
 
 #endif

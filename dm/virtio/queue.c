@@ -118,11 +118,22 @@ static void unmap_buffers(struct virtqueue *queue, struct virtqueue_chain *chain
     }
 }
 
+/* What is mapped of a chain that is pending; it will be copied anew. */
+static void give_up(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    unmap_buffers(queue, chain);
+    chain->copied = false;
+}
+
 void virtqueue_suspend(struct virtqueue *queue)
 {
-    if (queue->pending != NO_HEAD) {
-        unmap_buffers(queue, &queue->chain[queue->pending]);
-        queue->chain[queue->pending].copied = false;
+    struct virtqueue_chain *const chain = queue->pending != NO_HEAD ? &queue->chain[queue->pending] : NULL;
+
+    if (chain && chain->mapped > 0) {
+        platform_give_room(queue->platform);
+    }
+    if (chain) {
+        give_up(queue, chain);
     }
 }
 
@@ -408,7 +419,7 @@ static enum virtqueue_result resolve(struct virtqueue *queue, struct virtqueue_c
         return VIRTQUEUE_LATER;
     }
     if (error == -ENOBUFS && platform_buffers(queue->platform) > 0) {
-        virtqueue_suspend(queue);
+        give_up(queue, chain);
         return VIRTQUEUE_FULL;
     }
     for (unsigned int i = 0; chain->unresolved && i < chain->readable + chain->writable; i++) {
@@ -562,6 +573,7 @@ bool virtqueue_delivered(const struct virtqueue_chain *chain)
 void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
     unmap_buffers(queue, chain);
+    platform_give_room(queue->platform);
     chain->copied = false;
     chain->in_flight = false;
     queue->in_flight--;

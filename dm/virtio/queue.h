@@ -147,7 +147,7 @@ void virtqueue_recover(struct virtqueue *queue);
 
 /*
  * For when the guest has changed its memory (platform_memory_changed()). Before chains in flight end, the buffers of
- * one that is only being mapped are given up. When none is in flight the rings are unmapped, and mapped anew; -EFAULT:
+ * one that is only being mapped are given up, as they are whenever no chains may be taken. When none is in flight the rings are unmapped, and mapped anew; -EFAULT:
  * they cannot be, and the queue is not enabled any more.
  */
 void virtqueue_suspend(struct virtqueue *queue);

@@ -432,6 +432,114 @@ static void test_huge_request_cannot_keep_the_loop(struct driver *driver)
     }
 }
 
+static void count_call(void *opaque)
+{
+    ++*(unsigned int *)opaque;
+}
+
+/* While one request hangs, what another one gives up because it does not fit is no reason to try it again. */
+static void test_refused_request_sleeps(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+    const struct buffer large[] = {
+        { blk_header(driver, 0, VIRTIO_BLK_T_IN, 0), 16, false },
+        { MACHINE_RAM2, PAGE, true },
+        { MACHINE_RAM2 + PIECE, PAGE, true },
+        { MACHINE_RAM2 + 2 * PIECE, 400 * PAGE, true },
+        { blk_status_address(driver, 0), 1, true },
+    };
+    const struct buffer refused[] = {
+        { blk_header(driver, 1, VIRTIO_BLK_T_IN, 0), 16, false },
+        { MACHINE_RAM2 + 3 * PIECE, PAGE, true },
+        { MACHINE_RAM2 + 4 * PIECE, 200 * PAGE, true },
+        { blk_status_address(driver, 1), 1, true },
+    };
+    unsigned int calls = 0;
+
+    restart_with_limit(driver, 4 * PIECE);
+    (void)blk_header(driver, 0, VIRTIO_BLK_T_IN, 0);
+    (void)blk_header(driver, 1, VIRTIO_BLK_T_IN, 0);
+    faults_hold();
+    ring_publish(driver, ring_add(driver, large, 5));
+    driver_kick(driver);
+    machine_settle(machine);
+    assert_int_equal(faults_held(), 1);
+    ring_publish(driver, ring_add(driver, refused, 4));
+    driver_kick(driver);
+    machine_settle(machine);
+    assert_int_equal(faults_held(), 1);
+    local_guest_interfere(machine->guest, count_call, &calls);
+    for (unsigned int i = 0; i < 100; i++) {
+        machine_turn(machine);
+    }
+    local_guest_interfere(machine->guest, NULL, NULL);
+    assert_int_equal(calls, 0);
+    faults_release();
+    assert_int_equal(driver_wait(driver).len, 402 * PAGE + 1);
+    assert_int_equal(driver_wait(driver).len, 201 * PAGE + 1);
+    assert_int_equal(*blk_status(driver, 1), VIRTIO_BLK_S_OK);
+}
+
+static void add_huge_read(struct driver *driver, unsigned int slot, uint64_t address)
+{
+    struct buffer buffers[3];
+
+    blk_buffers(driver, buffers, slot, VIRTIO_BLK_T_IN, 0, PIECE);
+    buffers[1].address = address;
+    driver->next_free = (uint16_t)(3 * slot);
+    ring_publish(driver, ring_add(driver, buffers, 3));
+}
+
+/*
+ * One disk always has more requests than fit, and the next one is there as soon as one has ended: the other disk's
+ * is served all the same.
+ */
+static void test_room_is_given_in_turn(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+
+    for (unsigned int polling = 0; polling < 2; polling++) {
+        for (unsigned int busy = 1; busy <= 2; busy++) {
+            struct driver first, second;
+            unsigned int ended = 0;
+
+            machine_stop_model(machine);
+            machine->options.map_limit = 4 * PIECE;
+            machine->options.poll_us = polling * 50;
+            machine_start_model(machine);
+            driver_probe(&first, machine, busy);
+            driver_start(&first, DRIVER_FEATURES);
+            driver_probe(&second, machine, 3 - busy);
+            driver_start(&second, DRIVER_FEATURES);
+            faults_hold();
+            for (unsigned int i = 0; i < 3; i++) {
+                add_huge_read(&first, i, MACHINE_RAM2 + 2 * i * PIECE);
+            }
+            driver_kick(&first);
+            machine_settle(machine);
+            assert_int_equal(faults_held(), 2);
+            add_huge_read(&second, 0, MACHINE_RAM2 + 7 * PIECE);
+            driver_kick(&second);
+            machine_settle(machine);
+            assert_int_equal(faults_held(), 2);
+            while (!driver_completed(&second)) {
+                faults_release_one();
+                machine_turn(machine);
+                while (driver_completed(&first)) {
+                    const unsigned int slot = driver_wait(&first).id / 3;
+
+                    add_huge_read(&first, slot, MACHINE_RAM2 + 2 * slot * PIECE);
+                    driver_notify(&first);
+                    ended++;
+                }
+                assert_in_range(ended, 0, 12);
+            }
+            assert_int_equal(driver_wait(&second).len, PIECE + 1);
+            faults_release();
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +558,8 @@ int main(void)
         driver_test(test_request_larger_than_the_limit),
         driver_test(test_one_request_cannot_keep_the_loop),
         driver_test(test_huge_request_cannot_keep_the_loop, .sectors = 16384),
+        driver_test(test_refused_request_sleeps, .sectors = 16384),
+        driver_test(test_room_is_given_in_turn, .disks = 2, .sectors = 16384),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "loop.h"
 
@@ -148,6 +149,17 @@ void faults_release(void)
         start(&held_call[i]);
     }
     held = 0;
+}
+
+void faults_release_one(void)
+{
+    const struct call oldest = held_call[0];
+
+    if (held > 0) {
+        held--;
+        memmove(held_call, held_call + 1, held * sizeof(held_call[0]));
+        start(&oldest);
+    }
 }
 
 static void fail_later(void *opaque)

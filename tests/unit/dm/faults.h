@@ -12,6 +12,7 @@
 /* Requests that come from now on wait until faults_release(), which starts them. */
 void faults_hold(void);
 void faults_release(void);
+void faults_release_one(void); /* the oldest of them, if there is one; the others, and new ones, still wait */
 unsigned int faults_held(void);
 
 /* Reads that come from now on read this pipe, in which nothing is: the loop has them, and they hang. -1: no more. */

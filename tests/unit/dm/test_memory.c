@@ -215,10 +215,16 @@ static void test_in_use(void **state)
     assert_int_equal(mapped(memory), LIMIT / MEMORY_PAGE + 1);
 
     memory_unmap(memory, where[0], 1, MEMORY_BUFFER);
+    assert_false(memory_turn(memory)); /* who knows whether it was given up for lack of room */
+    memory_give_room(memory);
+    assert_true(memory_has_room(memory));
     assert_true(memory_turn(memory));
+    assert_false(memory_has_room(memory));
+    memory_give_room(memory); /* nobody has been refused since */
     assert_false(memory_turn(memory));
     assert_int_equal(refused(memory, BASE + SIZE - 1, 1, MEMORY_BUFFER), -ENOBUFS);
     memory_unmap(memory, where[1], 1, MEMORY_BUFFER);
+    memory_give_room(memory);
     assert_true(memory_turn(memory));
     assert_int_equal(memory_buffers(memory), WHOLE);
     touch(memory, BASE + SIZE - 1); /* its piece is in use, and so one page more is mapped */
