@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * See model.h. The order in which things are given back is the reverse of the one in which they came, with one
- * addition: the guest's memory stays mapped (platform) until the last request that uses it has ended (loop).
+ * See model.h. The order in which things are given back is the reverse of the one in which they came, with two
+ * additions: the guest's memory stays mapped (platform) until the last request that uses it has ended (loop); and before
+ * anything waits for storage, which may last for ever, no processor of the guest waits for us any more (platform).
  */
 #include "model.h"
 
@@ -491,6 +492,7 @@ int model_destroy(struct model *model, char error[MODEL_ERROR_MAX])
         return 0;
     }
     model_stop(model);
+    platform_leave(model->platform);
     loop_destroy(model->loop);
     result = model->failure;
     (void)snprintf(error, MODEL_ERROR_MAX, "stopped by an error: %s", strerror(-result));

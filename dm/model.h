@@ -6,7 +6,7 @@
  *                   the bus ready
  *   model_turn()    one turn of the event loop; model_run() makes turns until the end
  *   model_stop()    bus not ready, no new requests, those in flight end, then the model has ended
- *   model_destroy() makes the files durable and gives everything back
+ *   model_destroy() leaves the guest, then makes the files durable, then gives everything back
  *
  * With a file for its state, model_create() goes on where a model with the same options was killed.
  *

@@ -36,6 +36,7 @@ struct wanted_copy {
 
 struct platform {
     struct local_guest *guest;
+    bool left;
     struct memory *memory; /* NULL with grants */
     struct platform_invalidation invalidation;
     unsigned int copies;
@@ -600,13 +601,18 @@ static uint64_t background(void *opaque, uint64_t address, unsigned int size, bo
     return UINT64_MAX;
 }
 
-static void leave(struct platform *platform)
+/* One that nothing was answered for yet is left to the next who tries to go on, as on Xen. */
+void platform_leave(struct platform *platform)
 {
+    if (!platform || platform->left || platform->guest->beside || platform->guest->unserved) {
+        return;
+    }
     if (!platform->guest->dead) {
         (void)platform_ready(platform, false);
         (void)platform_serve(platform, false, background, NULL);
     }
     forget_server(platform->guest);
+    platform->left = true;
 }
 
 void platform_destroy(struct platform *platform)
@@ -618,10 +624,7 @@ void platform_destroy(struct platform *platform)
         memory_destroy(platform->memory);
         return;
     }
-    /* One that nothing was answered for yet is left to the next who tries to go on, as on Xen. */
-    if (!platform->guest->unserved) {
-        leave(platform);
-    }
+    platform_leave(platform);
     platform_memory_renewed(platform);
     memory_destroy(platform->memory);
     platform->guest->attached = false;

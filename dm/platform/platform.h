@@ -57,7 +57,7 @@ int platform_create(struct platform **platform, const struct platform_options *o
 /*
  * Whether this goes on where the predecessor with that mark was killed. Then accesses wait that it has perhaps already
  * made: the first platform_serve() answers them all. Until that has ended all that the predecessor has claimed may be
- * claimed as if it were not, and platform_destroy() leaves it to the next who tries to go on.
+ * claimed as if it were not, and platform_leave() leaves it to the next who tries to go on.
  */
 bool platform_resumed(const struct platform *platform);
 
@@ -65,9 +65,12 @@ bool platform_resumed(const struct platform *platform);
 int platform_set_mark(struct platform *platform, uint64_t mark);
 
 /*
- * Declares the bus not ready, gives back all claims, answers what waits with all ones, unmaps guest memory. NULL is
- * allowed.
+ * Declares the bus not ready, gives back all claims, answers what waits with all ones: afterwards no processor of the
+ * guest waits for us, and platform_serve() finds no more accesses. What is mapped stays. NULL is allowed.
  */
+void platform_leave(struct platform *platform);
+
+/* The same, if it has not been done, and unmaps guest memory. NULL is allowed. */
 void platform_destroy(struct platform *platform);
 
 /* The bridge, as the hypervisor describes it. Borrowed; constant while the platform lives. */

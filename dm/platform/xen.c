@@ -523,6 +523,9 @@ static int serve_vcpu(struct platform *platform, unsigned int vcpu, platform_acc
 /* A domain that ends takes its ioreq servers with it. */
 static int look_for_guest(struct platform *platform)
 {
+    if (!platform->page) {
+        return 0; /* platform_leave() */
+    }
     if (xendevicemodel_get_ioreq_server_info(platform->devicemodel, platform->domain, platform->server, NULL, NULL,
                                              NULL) &&
         (errno == ESRCH || errno == ENOENT)) {
@@ -885,7 +888,7 @@ static void destroy_server(struct platform *platform)
     (void)xendevicemodel_destroy_ioreq_server(platform->devicemodel, platform->domain, platform->server);
 }
 
-void platform_destroy(struct platform *platform)
+void platform_leave(struct platform *platform)
 {
     if (!platform) {
         return;
@@ -897,7 +900,17 @@ void platform_destroy(struct platform *platform)
     if (platform->has_server && !platform->look_at_all) {
         destroy_server(platform);
     }
+    platform->has_server = false;
+    platform->vcpus = 0;
     unmap_page(platform);
+}
+
+void platform_destroy(struct platform *platform)
+{
+    if (!platform) {
+        return;
+    }
+    platform_leave(platform);
     memory_destroy(platform->memory);
     if (platform->gnttab) {
         (void)xengnttab_close(platform->gnttab);

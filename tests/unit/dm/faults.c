@@ -36,6 +36,8 @@ static int failure;
 static int sync_failure;
 static uint64_t cut_bytes;
 static struct iovec cut_vector;
+static void (*sync_meanwhile)(void *opaque);
+static void *sync_opaque;
 static unsigned int syncs;
 static unsigned int calls;
 static unsigned int held;
@@ -62,7 +64,13 @@ int __wrap_fsync(int descriptor);
 
 int __wrap_fsync(int descriptor)
 {
+    void (*const meanwhile)(void *opaque) = sync_meanwhile;
+
     syncs++;
+    sync_meanwhile = NULL;
+    if (meanwhile) {
+        meanwhile(sync_opaque);
+    }
     if (sync_failure) {
         errno = -sync_failure;
         sync_failure = 0;
@@ -93,7 +101,14 @@ void faults_reset(void)
     held = 0;
     failure = 0;
     sync_failure = 0;
+    sync_meanwhile = NULL;
     cut_bytes = 0;
+}
+
+void faults_meanwhile(void (*meanwhile)(void *opaque), void *opaque)
+{
+    sync_meanwhile = meanwhile;
+    sync_opaque = opaque;
 }
 
 void faults_fail_sync(int result)

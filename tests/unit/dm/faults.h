@@ -28,6 +28,9 @@ void faults_fail_sync(int result);
 /* The next read or write transfers at most so many bytes. */
 void faults_cut(uint64_t bytes);
 
+/* Called by the next sync at the end, which may take as long as the storage likes. */
+void faults_meanwhile(void (*meanwhile)(void *opaque), void *opaque);
+
 /* How many there were: */
 unsigned int faults_calls(void); /* requests of all kinds that came here */
 unsigned int faults_syncs(void);

@@ -149,6 +149,72 @@ static void test_signal_wakes(struct driver *driver)
     machine_destroy_model(machine, 0);
 }
 
+static struct machine *ending;
+static unsigned int looks;
+
+static void check_nobody_waits(void *opaque)
+{
+    (void)opaque;
+    assert_int_equal(local_guest_claims(ending->guest), 0);
+    assert_int_equal(machine_config_read(ending, 1, PCI_VENDOR_ID, 4), UINT32_MAX);
+    looks++;
+}
+
+/* The storage takes its time with the last sync: no processor of the guest waits for it, and its error is reported. */
+static void test_nobody_waits_for_the_last_sync(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+
+    ending = machine;
+    looks = 0;
+    model_stop(machine->model);
+    machine_settle(machine);
+    assert_int_equal(model_state(machine->model), MODEL_ENDED);
+    faults_meanwhile(check_nobody_waits, NULL);
+    faults_fail_sync(-EIO);
+    machine_destroy_model(machine, -EIO);
+    assert_int_equal(looks, 1);
+}
+
+static int slow_disk;
+
+static void disk_goes_on(int signal)
+{
+    static const char block[4096];
+
+    (void)signal;
+    looks += local_guest_claims(ending->guest) == 0 && write(slow_disk, block, sizeof(block)) == sizeof(block);
+}
+
+/* The same for requests under way that a second signal leaves to end by themselves. */
+static void test_nobody_waits_for_what_is_under_way(struct driver *driver)
+{
+    const struct itimerval soon = { .it_value = { .tv_usec = 100000 }, .it_interval = { .tv_usec = 100000 } };
+    const struct itimerval never = { 0 };
+    const struct sigaction action = { .sa_handler = disk_goes_on, .sa_flags = SA_RESTART };
+    struct machine *const machine = driver->machine;
+    int disk[2];
+
+    ending = machine;
+    looks = 0;
+    assert_int_equal(pipe(disk), 0);
+    slow_disk = disk[1];
+    faults_hang(disk[0]);
+    blk_begin_read(driver);
+    machine_settle(machine);
+    for (int i = 0; i < 2; i++) {
+        model_signal(machine->model, MODEL_SIGNAL_STOP);
+        machine_settle(machine);
+    }
+    assert_int_equal(model_state(machine->model), MODEL_ENDED);
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    machine_destroy_model(machine, 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(looks, 1);
+    assert_true(close(disk[0]) == 0 && close(disk[1]) == 0);
+}
+
 static void test_guest_gone(struct driver *driver)
 {
     struct machine *const machine = driver->machine;
@@ -293,6 +359,8 @@ int main(void)
         driver_test(test_signal_in_mid_io),
         driver_test(test_second_signal_does_not_wait),
         driver_test(test_signal_wakes),
+        driver_test(test_nobody_waits_for_the_last_sync),
+        driver_test(test_nobody_waits_for_what_is_under_way),
         driver_test(test_guest_gone),
         driver_test(test_end_makes_durable),
         driver_test(test_start_again),
