@@ -23,6 +23,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -534,6 +535,7 @@ static bool set_up(const char *itself)
     }
     victim = fork();
     if (victim == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it has the sockets, too, which a later test wants */
         for (;;) {
             (void)pause();
         }
