@@ -89,6 +89,7 @@ struct local_guest {
     bool dead;
     int broken;
     bool refuse_memory;
+    bool exhausted;
     bool refuse_claims;
     bool refuse_doorbells;
     void (*run)(void *opaque);
@@ -485,6 +486,11 @@ void local_guest_interfere(struct local_guest *guest, void (*looked_up)(void *op
     guest->looked_up_opaque = opaque;
 }
 
+void local_guest_exhaust(struct local_guest *guest, bool exhaust)
+{
+    guest->exhausted = exhaust;
+}
+
 void local_guest_refuse_claims(struct local_guest *guest, bool refuse)
 {
     guest->refuse_claims = refuse;
@@ -528,6 +534,9 @@ static int map_pages(void *opaque, void *where, uint64_t frame, unsigned int pag
     unsigned int done = 0;
 
     guest->counters.memory_maps++;
+    if (guest->exhausted) {
+        return -ENOMEM;
+    }
     while (done < pages) {
         const unsigned int run = map_some(guest, (char *)where + (size_t)done * MEMORY_PAGE,
                                           (frame + done) * MEMORY_PAGE, pages - done, PROT_READ | PROT_WRITE);

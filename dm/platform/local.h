@@ -126,6 +126,7 @@ void local_guest_kill(struct local_guest *guest);
 void local_guest_die(struct local_guest *guest);                        /* the domain is destroyed */
 void local_guest_break(struct local_guest *guest, int error);           /* platform_serve() fails from now on */
 void local_guest_refuse_memory(struct local_guest *guest, bool refuse); /* platform_map() gives NULL */
+void local_guest_exhaust(struct local_guest *guest, bool exhaust); /* the device model's domain has no memory */
 void local_guest_refuse_claims(struct local_guest *guest, bool refuse); /* platform_claim() gives -ENOSPC */
 void local_guest_refuse_doorbells(struct local_guest *guest, bool refuse); /* platform_bind() gives -EOPNOTSUPP */
 

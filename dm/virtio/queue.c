@@ -294,35 +294,38 @@ struct table {
 /*
  * 2.7.5.3: an indirect table is a whole number of descriptors, refers to no other table, and ends its chain. A chain
  * may be as long as the device's queue, of which the driver may use less: Linux makes its ring smaller when memory is
- * short, and its requests not.
+ * short, and its requests not. 0, -EINVAL, or as platform_map_buffer().
  */
-static bool open_indirect(struct virtqueue *queue, const struct vring_desc *descriptor, struct table *table)
+static int open_indirect(struct virtqueue *queue, const struct vring_desc *descriptor, struct table *table)
 {
     const uint32_t entries = descriptor->len / (uint32_t)sizeof(struct vring_desc);
+    void *memory;
+    int error;
 
     if (!queue->indirect || table->indirect || (descriptor->flags & VRING_DESC_F_NEXT) || entries == 0 ||
         entries > queue->size_max || descriptor->len % sizeof(struct vring_desc) != 0) {
-        return false;
+        return -EINVAL;
     }
-    table->descriptors = platform_map(queue->platform, descriptor->addr, descriptor->len, false);
-    table->entries = entries;
-    table->indirect = true;
-    return table->descriptors != NULL;
+    error = platform_map_buffer(queue->platform, descriptor->addr, descriptor->len, false, &memory);
+    if (!error) {
+        *table = (struct table){ .descriptors = memory, .entries = entries, .indirect = true };
+    }
+    return error;
 }
 
 static void close_table(struct virtqueue *queue, const struct table *table)
 {
-    if (table->indirect && table->descriptors) {
-        platform_unmap(queue->platform, (void *)(uintptr_t)table->descriptors,
-                       table->entries * sizeof(struct vring_desc));
+    if (table->indirect) {
+        platform_unmap_buffer(queue->platform, (void *)(uintptr_t)table->descriptors,
+                              table->entries * sizeof(struct vring_desc));
     }
 }
 
-/* Copies what the chain is made of; maps no buffers yet. */
-static bool walk(struct virtqueue *queue, struct virtqueue_chain *chain)
+/* Copies what the chain is made of; maps no buffers yet. As open_indirect(). */
+static int walk(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
     struct table table = { .descriptors = queue->descriptors, .entries = queue->size };
-    bool good = false;
+    int error = -EINVAL;
     uint16_t index = chain->head;
     unsigned int seen = 0;
 
@@ -332,9 +335,11 @@ static bool walk(struct virtqueue *queue, struct virtqueue_chain *chain)
         virtio_copy_in(&descriptor, (const char *)table.descriptors + index * sizeof(descriptor), sizeof(descriptor));
         if (descriptor.flags & VRING_DESC_F_INDIRECT) {
             /* Once at most, so it need not count: the loop stays bounded. */
-            if (!open_indirect(queue, &descriptor, &table)) {
+            error = open_indirect(queue, &descriptor, &table);
+            if (error) {
                 break;
             }
+            error = -EINVAL;
             index = 0;
             continue;
         }
@@ -342,14 +347,32 @@ static bool walk(struct virtqueue *queue, struct virtqueue_chain *chain)
             break;
         }
         if (!(descriptor.flags & VRING_DESC_F_NEXT)) {
-            good = true;
+            error = 0;
             break;
         }
         index = descriptor.next;
         seen++;
     }
     close_table(queue, &table);
-    return good;
+    return error;
+}
+
+/*
+ * Copies a chain. A table for which there is no room, or no memory, is tried again when others have ended. If there are
+ * none it is as one that is not there: the place for an error is in it.
+ */
+static enum virtqueue_result copy(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    const int error = walk(queue, chain);
+
+    chain->copied = error == 0;
+    if (error == -EAGAIN) {
+        return VIRTQUEUE_LATER;
+    }
+    if ((error == -ENOBUFS || error == -ENOMEM) && platform_buffers(queue->platform) > 0) {
+        return VIRTQUEUE_FULL;
+    }
+    return error ? VIRTQUEUE_MALFORMED : VIRTQUEUE_CHAIN;
 }
 
 /* 0, -EAGAIN or -ENOBUFS as platform_map_buffer(), or -EFAULT for all other reasons. */
@@ -474,13 +497,13 @@ static uint16_t available_index(const struct virtqueue *queue)
 static enum virtqueue_result take(struct virtqueue *queue, struct virtqueue_chain **taken)
 {
     struct virtqueue_chain *chain = &queue->chain[queue->pending];
-    enum virtqueue_result result = VIRTQUEUE_MALFORMED;
+    enum virtqueue_result result = VIRTQUEUE_CHAIN;
 
     if (!chain->copied) {
         *chain = (struct virtqueue_chain){
             .head = chain->head, .vector = chain->vector, .mapping = chain->mapping, .piece = chain->piece,
         };
-        chain->copied = walk(queue, chain);
+        result = copy(queue, chain);
     }
     if (chain->copied) {
         result = queue->places ? fetch(queue, chain) : resolve(queue, chain);

@@ -15,7 +15,8 @@
  * on when not even the head is to be trusted (VIRTQUEUE_BROKEN). The device must say NEEDS_RESET.
  *
  * A chain is copied and judged, then its buffers are mapped, until it ends: in as many turns of the event loop as that
- * takes, so that no guest can keep the loop busy. The rings are mapped while the queue is enabled.
+ * takes, so that no guest can keep the loop busy; an indirect table likewise, while it is copied. The rings are mapped
+ * while the queue is enabled.
  *
  * With grants only the rings are mapped, since mapping and unmapping each buffer would cost far more than to copy it.
  * What may be read is copied when the chain is taken, what was written before it is given back, for many chains by one
@@ -147,8 +148,8 @@ void virtqueue_recover(struct virtqueue *queue);
 
 /*
  * For when the guest has changed its memory (platform_memory_changed()). Before chains in flight end, the buffers of
- * one that is only being mapped are given up, as they are whenever no chains may be taken. When none is in flight the rings are unmapped, and mapped anew; -EFAULT:
- * they cannot be, and the queue is not enabled any more.
+ * one that is only being mapped are given up, as they are whenever no chains may be taken. When none is in flight the
+ * rings are unmapped, and mapped anew; -EFAULT: they cannot be, and the queue is not enabled any more.
  */
 void virtqueue_suspend(struct virtqueue *queue);
 void virtqueue_unmap(struct virtqueue *queue);

@@ -480,6 +480,76 @@ static void test_refused_request_sleeps(struct driver *driver)
     assert_int_equal(*blk_status(driver, 1), VIRTIO_BLK_S_OK);
 }
 
+/* A read of one sector, by an indirect table somewhere in the guest's memory. */
+static void add_read_by_table(struct driver *driver, unsigned int slot, uint64_t address)
+{
+    struct vring_desc *const table = machine_memory(driver->machine, address, 3 * sizeof(*table));
+    struct buffer buffers[3];
+
+    blk_buffers(driver, buffers, slot, VIRTIO_BLK_T_IN, 0, 512);
+    for (unsigned int i = 0; i < 3; i++) {
+        table[i] = (struct vring_desc){
+            .addr = buffers[i].address,
+            .len = buffers[i].length,
+            .flags = (uint16_t)((i < 2 ? VRING_DESC_F_NEXT : 0) | (buffers[i].write ? VRING_DESC_F_WRITE : 0)),
+            .next = (uint16_t)(i + 1),
+        };
+    }
+    *ring_descriptor(driver, slot) = (struct vring_desc){
+        .addr = address, .len = 3 * sizeof(*table), .flags = VRING_DESC_F_INDIRECT,
+    };
+    ring_publish(driver, (uint16_t)slot);
+}
+
+/* Tables all over the guest's memory, which is not yet mapped: a turn maps no more than for one request's buffers. */
+static void test_indirect_tables_cannot_keep_the_loop(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+    const struct local_counters *counters = local_guest_counters(machine->guest);
+    uint64_t before;
+
+    driver_check_serves(driver);
+    for (unsigned int i = 0; i < 14; i++) {
+        add_read_by_table(driver, i, (i < 7 ? MACHINE_RAM : MACHINE_RAM2) + (i % 7 + 1) * PIECE);
+    }
+    before = counters->memory_maps;
+    driver_kick(driver);
+    assert_in_range(counters->memory_maps - before, 0, 2); /* it may let the model take a turn or two */
+    for (unsigned int turn = 0; turn < 100; turn++) {
+        before = counters->memory_maps;
+        machine_turn(machine);
+        assert_in_range(counters->memory_maps - before, 0, 1);
+    }
+    for (unsigned int i = 0; i < 14; i++) {
+        assert_int_equal(driver_wait(driver).len, 513);
+        assert_int_equal(*blk_status(driver, i), VIRTIO_BLK_S_OK);
+    }
+}
+
+/* This domain has no memory to map a table in while others are in flight: it is looked at when they have ended. */
+static void test_no_memory_for_indirect_table(struct driver *driver)
+{
+    struct machine *const machine = driver->machine;
+
+    driver_check_serves(driver);
+    faults_hold();
+    ring_publish(driver, blk_add(driver, 3, VIRTIO_BLK_T_IN, 0, 512));
+    driver_kick(driver);
+    machine_settle(machine);
+    assert_int_equal(faults_held(), 1);
+    local_guest_exhaust(machine->guest, true);
+    add_read_by_table(driver, 15, MACHINE_RAM2);
+    driver_kick(driver);
+    machine_settle(machine);
+    assert_int_equal(driver_status(driver), DRIVER_RUNNING);
+    local_guest_exhaust(machine->guest, false);
+    faults_release();
+    assert_int_equal(driver_wait(driver).len, 513);
+    assert_int_equal(driver_wait(driver).len, 513);
+    assert_int_equal(*blk_status(driver, 15), VIRTIO_BLK_S_OK);
+    assert_int_equal(driver_status(driver), DRIVER_RUNNING);
+}
+
 static void add_huge_read(struct driver *driver, unsigned int slot, uint64_t address)
 {
     struct buffer buffers[3];
@@ -559,6 +629,8 @@ int main(void)
         driver_test(test_one_request_cannot_keep_the_loop),
         driver_test(test_huge_request_cannot_keep_the_loop, .sectors = 16384),
         driver_test(test_refused_request_sleeps, .sectors = 16384),
+        driver_test(test_indirect_tables_cannot_keep_the_loop),
+        driver_test(test_no_memory_for_indirect_table),
         driver_test(test_room_is_given_in_turn, .disks = 2, .sectors = 16384),
     };
 
