@@ -39,7 +39,7 @@
 #define DISCARD_SECTORS 0x400000u /* 2 GiB a request */
 #define ZEROES_SECTORS  0x10000u  /* 32 MiB: perhaps they have to be written */
 #define ZEROES_PIECE    0x10000u  /* bytes; then in such pieces, */
-#define ZEROES_VECTORS  16u       /* so many at once */
+#define ZEROES_VECTORS  VIRTQUEUE_VECTORS /* so many at once */
 
 /*
  * How a range comes to read as zeroes, the best way first. A hole gives its space back, which the driver has to allow.
@@ -293,7 +293,7 @@ static void discard_done(struct loop_request *io, int result)
 
 static void zeroes_written(struct loop_request *io, int result);
 
-/* The next piece. The chain's vectors, of which there are more than this takes, are of no other use. */
+/* The next piece. The chain's vectors, of which there are as many, are of no other use. */
 static void write_zeroes(struct request *request)
 {
     uint64_t bytes = 0;

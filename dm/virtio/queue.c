@@ -22,6 +22,21 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endian");
 
+/*
+ * Vectors: VIRTQUEUE_VECTORS for each chain, and as many as the longest may have for each that is longer. Of the latter
+ * no more are in use, and were ever touched, than long chains are in flight, whatever heads the driver goes through.
+ * The last one is for the last byte: virtqueue_deliver().
+ */
+static size_t vectors_of_long(const struct virtqueue *queue)
+{
+    return queue->size_max + 1u;
+}
+
+static size_t vectors_of_all(const struct virtqueue *queue)
+{
+    return queue->size_max * (VIRTQUEUE_VECTORS + vectors_of_long(queue));
+}
+
 /* Address space: what no request has used takes no memory. */
 static bool make_places(struct virtqueue *queue)
 {
@@ -29,36 +44,68 @@ static bool make_places(struct virtqueue *queue)
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     queue->places = places == MAP_FAILED ? NULL : places;
-    queue->pieces = calloc((size_t)queue->size_max * (queue->size_max + 1u), sizeof(*queue->pieces));
+    queue->pieces = calloc(vectors_of_all(queue), sizeof(*queue->pieces));
     return queue->places && queue->pieces;
 }
 
 static bool make_mappings(struct virtqueue *queue)
 {
-    queue->mappings = calloc((size_t)queue->size_max * queue->size_max, sizeof(*queue->mappings));
+    queue->mappings = calloc(vectors_of_all(queue), sizeof(*queue->mappings));
     return queue->mappings != NULL;
 }
 
 int virtqueue_init(struct virtqueue *queue, struct platform *platform, uint16_t size_max)
 {
     *queue = (struct virtqueue){
-        .platform = platform, .size_max = size_max,
+        .platform = platform, .size_max = size_max, .journal = &queue->own, .pending = NO_HEAD,
     };
-    queue->vectors = calloc((size_t)size_max * size_max, sizeof(*queue->vectors));
-    if (!queue->vectors || !(platform_uses_grants(platform) ? make_places(queue) : make_mappings(queue))) {
+    queue->chain = calloc(size_max, sizeof(*queue->chain));
+    queue->vectors = calloc(vectors_of_all(queue), sizeof(*queue->vectors));
+    if (!queue->chain || !queue->vectors ||
+        !(platform_uses_grants(platform) ? make_places(queue) : make_mappings(queue))) {
         virtqueue_finish(queue);
         return -ENOMEM;
     }
-    for (uint16_t head = 0; head < size_max; head++) {
-        queue->chain[head].head = head;
-        queue->chain[head].vector = &queue->vectors[(size_t)head * size_max];
-        queue->chain[head].mapping = queue->mappings ? &queue->mappings[(size_t)head * size_max] : NULL;
-        queue->chain[head].piece = queue->pieces ? &queue->pieces[(size_t)head * (size_max + 1u)] : NULL;
-    }
-    queue->journal = &queue->own;
-    queue->pending = NO_HEAD;
     virtqueue_reset(queue);
     return 0;
+}
+
+static inline void give_vectors(struct virtqueue *queue, struct virtqueue_chain *chain, size_t first)
+{
+    chain->vector = &queue->vectors[first];
+    chain->mapping = queue->mappings ? &queue->mappings[first] : NULL;
+    chain->piece = queue->pieces ? &queue->pieces[first] : NULL;
+}
+
+/* The chain is longer than most. There is room, since it is one of at most `size_max`; the lowest has been used most. */
+static void lengthen(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    const struct virtqueue_chain before = *chain;
+    unsigned int word = 0, place;
+
+    while (queue->long_used[word] == UINT64_MAX) {
+        word++;
+    }
+    place = word * 64 + (unsigned int)__builtin_ctzll(~queue->long_used[word]);
+    queue->long_used[word] |= 1ull << place % 64;
+    chain->long_place = (uint16_t)(place + 1);
+    give_vectors(queue, chain, queue->size_max * VIRTQUEUE_VECTORS + place * vectors_of_long(queue));
+    memcpy(chain->vector, before.vector, (VIRTQUEUE_VECTORS - 1) * sizeof(*chain->vector));
+    if (chain->piece) {
+        memcpy(chain->piece, before.piece, (VIRTQUEUE_VECTORS - 1) * sizeof(*chain->piece));
+    }
+}
+
+/* What it was copied to is no longer its own. */
+static inline void uncopy(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    if (chain->long_place) {
+        const unsigned int place = chain->long_place - 1u;
+
+        queue->long_used[place / 64] &= ~(1ull << place % 64);
+        chain->long_place = 0;
+    }
+    chain->copied = false;
 }
 
 /* The rings' sizes in bytes (2.7); the event is there whether it is used or not. */
@@ -122,7 +169,7 @@ static void unmap_buffers(struct virtqueue *queue, struct virtqueue_chain *chain
 static void give_up(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
     unmap_buffers(queue, chain);
-    chain->copied = false;
+    uncopy(queue, chain);
 }
 
 void virtqueue_suspend(struct virtqueue *queue)
@@ -161,12 +208,14 @@ void virtqueue_finish(struct virtqueue *queue)
 {
     forget_pending(queue);
     unmap_rings(queue);
+    free(queue->chain);
     free(queue->vectors);
     free(queue->mappings);
     free(queue->pieces);
     if (queue->places) {
         (void)munmap(queue->places, (size_t)queue->size_max * PLATFORM_GRANT_BYTES);
     }
+    queue->chain = NULL;
     queue->vectors = NULL;
     queue->mappings = NULL;
     queue->pieces = NULL;
@@ -254,7 +303,7 @@ static bool add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, 
                         const struct vring_desc *descriptor)
 {
     const bool writable = descriptor->flags & VRING_DESC_F_WRITE;
-    struct iovec *vector = &chain->vector[chain->readable + chain->writable];
+    const unsigned int count = chain->readable + chain->writable;
 
     if (!writable && chain->writable > 0) {
         return false; /* 2.7.4.2: what the device writes comes last */
@@ -265,15 +314,20 @@ static bool add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, 
     if (chain->readable_bytes + chain->writable_bytes + descriptor->len > UINT32_MAX) {
         return false; /* 2.7.5.2 */
     }
+    if (count == VIRTQUEUE_VECTORS - 1) {
+        lengthen(queue, chain);
+    }
     if (queue->places) {
-        chain->piece[chain->readable + chain->writable] = (struct platform_copy){
+        chain->piece[count] = (struct platform_copy){
             .address = descriptor->addr,
             .memory = queue->places + (size_t)index * PLATFORM_GRANT_BYTES,
             .length = descriptor->len,
         };
     }
     /* Where it is in the guest, until it is mapped. */
-    *vector = (struct iovec){ .iov_base = (void *)(uintptr_t)descriptor->addr, .iov_len = descriptor->len };
+    chain->vector[count] = (struct iovec){
+        .iov_base = (void *)(uintptr_t)descriptor->addr, .iov_len = descriptor->len,
+    };
     if (writable) {
         chain->writable++;
         chain->writable_bytes += descriptor->len;
@@ -500,9 +554,9 @@ static enum virtqueue_result take(struct virtqueue *queue, struct virtqueue_chai
     enum virtqueue_result result = VIRTQUEUE_CHAIN;
 
     if (!chain->copied) {
-        *chain = (struct virtqueue_chain){
-            .head = chain->head, .vector = chain->vector, .mapping = chain->mapping, .piece = chain->piece,
-        };
+        uncopy(queue, chain); /* an attempt that is made again */
+        *chain = (struct virtqueue_chain){ .head = queue->pending };
+        give_vectors(queue, chain, queue->pending * VIRTQUEUE_VECTORS);
         result = copy(queue, chain);
     }
     if (chain->copied) {
@@ -597,7 +651,7 @@ void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
     unmap_buffers(queue, chain);
     platform_give_room(queue->platform);
-    chain->copied = false;
+    uncopy(queue, chain);
     chain->in_flight = false;
     queue->in_flight--;
 }

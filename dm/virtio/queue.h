@@ -38,6 +38,7 @@
 #include "platform/platform.h"
 
 #define VIRTQUEUE_SIZE_MAX 256u
+#define VIRTQUEUE_VECTORS  8u /* that each chain has at least */
 
 /* What the driver programs; it has no effect before the queue is enabled. */
 struct virtqueue_registers {
@@ -58,11 +59,12 @@ struct virtqueue_chain {
     bool copied;             /* from the rings, perhaps not yet mapped */
     bool in_flight;
     bool unresolved;
+    uint16_t long_place;     /* 1 + which; 0: it is short */
     unsigned int readable;   /* vectors that the device may read: the first ones */
     unsigned int writable;   /* vectors that the device may write: those after them */
     uint64_t readable_bytes; /* both together at most 4 GiB - 1 */
     uint64_t writable_bytes;
-    struct iovec *vector;
+    struct iovec *vector;   /* VIRTQUEUE_VECTORS of them at least, however many are used */
     unsigned int mapped;    /* vectors that are: the first ones; if it is unresolved, the last byte */
     struct iovec *mapping;  /* these, as they were before the device changed them */
     struct platform_copy *piece; /* with grants: all vectors, likewise; NULL without */
@@ -117,10 +119,11 @@ struct virtqueue {
     unsigned int in_flight;
     uint16_t pending;    /* head of a chain that was taken and is being mapped, so not in flight; UINT16_MAX: none */
     unsigned int mapped; /* buffers of all chains */
-    struct virtqueue_chain chain[VIRTQUEUE_SIZE_MAX]; /* by head */
-    struct iovec *vectors;                            /* size_max for each chain */
-    struct iovec *mappings;                           /* likewise; NULL with grants */
-    struct platform_copy *pieces;                     /* one more for each chain; NULL without grants */
+    struct virtqueue_chain *chain; /* size_max, by head; those of heads that have not come yet were never touched */
+    struct iovec *vectors;         /* of the chains, so are: */
+    struct iovec *mappings;        /* NULL with grants */
+    struct platform_copy *pieces;  /* NULL without grants */
+    uint64_t long_used[VIRTQUEUE_SIZE_MAX / 64]; /* one bit a place for the segments of a long chain */
     unsigned char *places; /* for buffers, PLATFORM_GRANT_BYTES for each descriptor; NULL without grants */
 };
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -350,6 +351,89 @@ static void test_device_numbers(struct machine *machine)
     assert_string_equal(error, "two devices are to be PCI device 9");
 }
 
+/* Header, `segments` of one sector each from sector `first` on, status; the data go to where these have their place. */
+static uint16_t add_scattered(struct driver *driver, unsigned int slot, unsigned int first, unsigned int segments)
+{
+    struct buffer buffers[64];
+
+    buffers[0] = (struct buffer){ blk_header(driver, slot, VIRTIO_BLK_T_IN, first), 16, false };
+    for (unsigned int i = 0; i < segments; i++) {
+        buffers[1 + i] = (struct buffer){ driver_data_address(driver) + (first + i) * 512, 512, true };
+    }
+    buffers[1 + segments] = (struct buffer){ blk_status_address(driver, slot), 1, true };
+    return ring_add(driver, buffers, segments + 2);
+}
+
+static void check_sectors(struct driver *driver, unsigned int first, unsigned int count)
+{
+    const uint64_t *words = driver_data(driver);
+
+    for (uint64_t word = first * 64; word < (first + count) * 64; word++) {
+        assert_int_equal(words[word], machine_word(word));
+    }
+}
+
+static void start_with_full_ring(struct driver *driver)
+{
+    driver->queue_size = BLK_QUEUE_SIZE;
+    driver_start(driver, DRIVER_FEATURES);
+}
+
+/* Chains that are as long as has room with each, and longer ones, of which several are under way. */
+static void test_chains_of_all_lengths(struct driver *driver)
+{
+    start_with_full_ring(driver);
+    for (unsigned int segments = 1; segments <= 2 * VIRTQUEUE_VECTORS; segments++) {
+        const unsigned int other = 2 * VIRTQUEUE_VECTORS + 1 - segments;
+
+        memset(driver_data(driver), 0x55, 1000 * 512);
+        faults_hold();
+        ring_publish(driver, add_scattered(driver, 0, 10, segments));
+        ring_publish(driver, add_scattered(driver, 1, 100, other));
+        ring_publish(driver, add_scattered(driver, 2, 200, 60));
+        driver_kick(driver);
+        machine_settle(driver->machine);
+        faults_release();
+        for (unsigned int i = 0; i < 3; i++) {
+            (void)driver_wait(driver);
+            assert_int_equal(*blk_status(driver, i), VIRTIO_BLK_S_OK);
+        }
+        check_sectors(driver, 10, segments);
+        check_sectors(driver, 100, other);
+        check_sectors(driver, 200, 60);
+    }
+}
+
+static uint64_t resident_kib(void)
+{
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*s %llu", &pages), 1);
+    (void)fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+/* Linux goes through all heads; long requests come one at a time. With grants each descriptor has a place. */
+static void test_memory_is_for_what_is_in_flight(struct driver *driver)
+{
+    const uint64_t places = driver->machine->bridge.flags & BRIDGE_FLAG_GRANTS ? BLK_QUEUE_SIZE * 4u : 0;
+    uint64_t before;
+
+    start_with_full_ring(driver);
+    assert_int_equal(blk_request(driver, VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_OK);
+    (void)driver_run(driver, add_scattered(driver, 0, 0, 60));
+    before = resident_kib();
+    for (unsigned int i = 0; i < BLK_QUEUE_SIZE; i++) {
+        assert_int_equal(blk_request(driver, VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_OK);
+    }
+    for (unsigned int i = 0; i < BLK_QUEUE_SIZE; i++) {
+        (void)driver_run(driver, add_scattered(driver, 0, 0, 59));
+    }
+    assert_in_range(resident_kib() - before, 0, 320 + places);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +452,8 @@ int main(void)
         machine_test(test_function_is_taken, .disks = 3),
         machine_test(test_another_says_ready),
         machine_test(test_device_numbers, .disks = 4),
+        probe_test(test_chains_of_all_lengths),
+        probe_test(test_memory_is_for_what_is_in_flight),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
