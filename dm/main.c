@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #define MAP_LIMIT_LEAST 8u /* MiB */
 
 #define POLL_US_MAX   1000u
+#define SPARSE_BYTES  0x2000 /* what is so large comes from the kernel */
 #define ALIVE_SECONDS 2 /* how often to look whether the guest is still there */
 
 enum exit_code {
@@ -359,6 +361,17 @@ static int serve(const struct command_line *line)
     return EXIT_OK;
 }
 
+/*
+ * What is large is for all that a bridge may have, and most of it is never used. It takes no memory if it comes from the
+ * kernel, cleared; the C library would clear it, in the piece of memory of which it begins with too much.
+ */
+static void keep_memory_sparse(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, SPARSE_BYTES);
+    (void)mallopt(M_TOP_PAD, SPARSE_BYTES);
+    (void)malloc_trim(SPARSE_BYTES);
+}
+
 int main(int argc, char **argv)
 {
     struct command_line line = { .model = { .msix = true, .sandbox = true } };
@@ -367,6 +380,7 @@ int main(int argc, char **argv)
     if (result != EXIT_OK) {
         return result < 0 ? EXIT_OK : result;
     }
+    keep_memory_sparse();
     result = sandbox_drop_inherited();
     if (result) {
         (void)fprintf(stderr, NAME ": /dev/null cannot be opened: %s\n", strerror(-result));
