@@ -69,6 +69,14 @@ static int create_ring(struct loop *loop, unsigned int entries)
     return error;
 }
 
+/* Of the kernel's two kinds one is for files and block devices, and what else there may be gets by with one worker. */
+static void limit_workers(struct loop *loop)
+{
+    unsigned int most[2] = { LOOP_WORKERS_MAX - 1, 1 };
+
+    (void)io_uring_register_iowq_max_workers(&loop->ring, most); /* Linux 5.15 */
+}
+
 int loop_create(struct loop **loop, unsigned int entries)
 {
     struct loop *created;
@@ -86,6 +94,7 @@ int loop_create(struct loop **loop, unsigned int entries)
         free(created);
         return error;
     }
+    limit_workers(created);
     created->limit = *created->ring.sq.kring_entries;
     created->waiting_end = &created->waiting;
     created->tasks_end = &created->tasks;

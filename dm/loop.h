@@ -95,6 +95,9 @@ struct loop_counters {
 
 #define LOOP_FILES_MAX 64u
 
+/* Threads that the kernel makes at most for requests that have to wait (from Linux 5.15 on). */
+#define LOOP_WORKERS_MAX 16u
+
 /* `entries` is the number of requests that may be under way at once: 1..4096, rounded up to a power of two. */
 int loop_create(struct loop **loop, unsigned int entries);
 

@@ -30,7 +30,12 @@
 
 #define MEMORY_MORE    (16u << 20) /* beyond what is there: libraries allocate a little for some calls */
 #define MEMORY_UNKNOWN (256u << 20)
-#define THREADS_MAX    64u /* io_uring's, in the kernel: one is enough, it makes more as long as it can */
+/*
+ * Device models of one guest, which has so many servers, have one user, and those that were killed end a little later.
+ * Threads are the loop's, in the kernel. Where one cannot be made, a request is not.
+ */
+#define SERVERS_MAX    8u
+#define THREADS_MAX    (2 * SERVERS_MAX * (1 + LOOP_WORKERS_MAX))
 
 static int result_of(long result)
 {

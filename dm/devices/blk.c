@@ -134,6 +134,15 @@ static struct blk *blk_of_sync(struct loop_request *io)
 
 static void start_sync(struct blk *blk);
 
+/*
+ * The kernel had no thread or no memory to begin with, so that nothing is lost, and Linux has told nothing: what has not
+ * been written will be by the next one.
+ */
+static bool untried(int result)
+{
+    return result == -ECANCELED || result == -EAGAIN || result == -ENOMEM;
+}
+
 static void sync_done(struct loop_request *io, int result)
 {
     struct blk *blk = blk_of_sync(io);
@@ -145,7 +154,7 @@ static void sync_done(struct loop_request *io, int result)
     }
     blk->sync.covered = NULL;
     blk->sync.under_way = false;
-    if (result < 0) {
+    if (result < 0 && !untried(result)) {
         /* Before any driver is told, since we may be killed in between. */
         blk->journal->lost = result;
         blk->journal->failed = result;

@@ -14,6 +14,8 @@
 
 #include <linux/magic.h>
 
+#include "faults.h"
+
 static void test_read(struct driver *driver)
 {
     blk_check_pattern(driver, 0, 1);
@@ -246,6 +248,18 @@ static void test_get_id(void **state)
     machine_finish(&machine);
 }
 
+/* A sync for which the kernel has no thread or no memory fails, and has lost nothing: the next one does it all. */
+static void test_sync_that_was_not_tried(struct driver *driver)
+{
+    const int untried[] = { -ECANCELED, -EAGAIN, -ENOMEM };
+
+    for (unsigned int i = 0; i < 3; i++) {
+        faults_fail_sync(untried[i]);
+        assert_int_equal(blk_request(driver, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_IOERR);
+        assert_int_equal(blk_request(driver, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK);
+    }
+}
+
 static void test_read_only(struct driver *driver)
 {
     common_write(driver, VIRTIO_PCI_COMMON_DFSELECT, 4, 0);
@@ -428,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_get_id),
         driver_test(test_block_device),
         driver_test(test_resize),
+        driver_test(test_sync_that_was_not_tried),
         driver_test(test_read_only, .read_only = true),
         driver_test(test_indirect),
         driver_test(test_any_layout),

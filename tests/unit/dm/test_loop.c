@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -142,6 +143,31 @@ static void test_sealed_loop_does_all_it_offers(void **state)
     assert_int_equal(close(event), 0);
     assert_int_equal(close(file), 0);
     free(read);
+}
+
+/* Or device models of one user would take all the threads that it may have, and some would get none. */
+static void test_few_workers(void **state)
+{
+    unsigned int most[2] = { 0, 0 }; /* asks */
+    struct loop *loop;
+    char path[64], target[64] = "";
+    int ring = 2;
+
+    (void)state;
+    assert_int_equal(loop_create(&loop, 512), 0);
+    assert_int_equal(loop_run_once(loop, false), 0);
+    while (!strstr(target, "[io_uring]")) {
+        assert_true(++ring < 64);
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", ring);
+        memset(target, 0, sizeof(target));
+        (void)readlink(path, target, sizeof(target) - 1);
+    }
+    if (syscall(SYS_io_uring_register, ring, IORING_REGISTER_IOWQ_MAX_WORKERS, most, 2)) {
+        loop_destroy(loop);
+        skip();
+    }
+    assert_in_range(most[0] + most[1], 2, LOOP_WORKERS_MAX);
+    loop_destroy(loop);
 }
 
 static void test_sealed_loop_has_so_many_files(void **state)
@@ -626,6 +652,7 @@ int main(void)
         cmocka_unit_test(test_full_ring_loses_nothing),
         cmocka_unit_test(test_destroy_waits_for_requests),
         cmocka_unit_test(test_sealed_loop_does_all_it_offers),
+        cmocka_unit_test(test_few_workers),
         cmocka_unit_test(test_sealed_loop_has_so_many_files),
         cmocka_unit_test(test_watch_is_level_triggered),
         cmocka_unit_test(test_hung_requests_do_not_starve_watches),
