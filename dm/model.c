@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * See model.h. The order in which things are given back is the reverse of the one in which they came, with two
- * additions: the guest's memory stays mapped (platform) until the last request that uses it has ended (loop); and before
- * anything waits for storage, which may last for ever, no processor of the guest waits for us any more (platform).
+ * additions: the guest's memory stays mapped (platform) until the last request that uses it has ended (loop); and
+ * before anything waits for storage, which may last for ever, no processor of the guest waits for us any more
+ * (platform).
  */
 #include "model.h"
 

@@ -135,8 +135,8 @@ static struct blk *blk_of_sync(struct loop_request *io)
 static void start_sync(struct blk *blk);
 
 /*
- * The kernel had no thread or no memory to begin with, so that nothing is lost, and Linux has told nothing: what has not
- * been written will be by the next one.
+ * The kernel had no thread or no memory to begin with, so that nothing is lost, and Linux has told nothing: what has
+ * not been written will be by the next one.
  */
 static bool untried(int result)
 {
