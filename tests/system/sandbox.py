@@ -16,7 +16,7 @@ CASES = {"dom0_6.1": "6.1", "dom0_6.12": "6.12"}
 USER = 0x70000000 + 1
 LEFT = (rf"Uid\s+{USER}\s+{USER}\s+{USER}\s+{USER}", rf"Gid\s+{USER}\s+{USER}\s+{USER}\s+{USER}", r"Groups\s*$",
         r"CapPrm\s+0+$", r"CapEff\s+0+$", r"CapBnd\s+0+$", r"NoNewPrivs\s+1", r"Seccomp\s+2", r"files in its root 0,",
-        r"open files 1$", r"core file size 0$", r"processes 64$")
+        r"open files 1$", r"core file size 0$", r"processes 272$")
 ATTEMPTS = {"6.1": 109, "6.12": 112}       # Landlock of 6.12 knows ports, signals and abstract sockets, too
 
 
