@@ -38,8 +38,8 @@
 
 #define DISCARD_SECTORS 0x400000u /* 2 GiB a request */
 #define ZEROES_SECTORS  0x10000u  /* 32 MiB: perhaps they have to be written */
-#define ZEROES_PIECE    0x10000u  /* bytes; then in such pieces, */
-#define ZEROES_VECTORS  VIRTQUEUE_VECTORS /* so many at once */
+#define ZEROES_VECTORS  VIRTQUEUE_VECTORS /* then in so many pieces at once, */
+#define ZEROES_PIECE    (LOOP_TURN_BYTES / ZEROES_VECTORS) /* each of so many bytes */
 
 /*
  * How a range comes to read as zeroes, the best way first. A hole gives its space back, which the driver has to allow.
