@@ -417,7 +417,7 @@ int bridge_check_guest(const struct bridge_guest_layout *layout, uint32_t vcpus,
                        struct bridge_diagnosis *diagnosis)
 {
     const enum bridge_diagnosis_kind kind = BRIDGE_DIAGNOSIS_COUNT;
-    const uint32_t vcpus_max = layout->gic_version == 2U ? GICV2_VCPUS : GUEST_MAX_VCPUS;
+    const uint32_t vcpus_max = layout->gic_version == 2U ? GICV2_VCPUS : MAX_VIRT_CPUS;
     const uint32_t spis = BRIDGE_INTERRUPT_LAST + 1U - BRIDGE_INTERRUPT_FIRST;
 
     diagnosis->property = "cpus";

@@ -77,8 +77,9 @@ struct bridge_dm_op_doorbell {
 /*
  * Adopt: the server of a device model that died, with its page, ports, claims and doorbells: the one that has the
  * function (bus << 8 | device << 3 | function), or, with BRIDGE_DM_OP_WHOLE, one that had declared the bus ready.
- * The caller maps the page and binds the ports again. It has the hold time to do so. -ENOENT: there is none of the
- * caller's domain.
+ * The caller maps the page and binds the ports again. It has the hold time to do so, and for a second nobody else
+ * can adopt it. -ENOENT: there is none of the caller's domain. -EBUSY: another process has adopted it less than a
+ * second ago and has not bound its ports yet; try again.
  */
 struct bridge_dm_op_adopt {
     uint32_t index;    /* IN */

@@ -31,6 +31,7 @@
 #define xen_mk_ullong(number) number##ULL
 #endif
 #include <xen/arch-arm.h>
+#define MAX_VIRT_CPUS GUEST_MAX_VCPUS /* of the hypervisor, on arm64 */
 #ifdef BRIDGE_UNDEFINES_ASSEMBLY
 #undef __ASSEMBLY__
 #undef BRIDGE_UNDEFINES_ASSEMBLY

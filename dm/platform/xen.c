@@ -51,6 +51,7 @@
 #define EVENTS_MAX     64u /* taken by one platform_serve(), so that other work gets its turn */
 #define PLACE_MS       (BRIDGE_HOLD_MS + 5000u)
 #define PLACE_PAUSE_MS 200u
+#define ADOPT_MS       3000u /* Xen keeps others away from an orphan that is being adopted for a second */
 #define LIMIT_SHARE    4u  /* of the free memory of this domain is this part for what is mapped of the guest */
 #define LIMIT_LEAST    0x2000000u
 
@@ -231,6 +232,19 @@ static bool asked_to_stop(void)
     return !sigpending(&pending) && (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
 }
 
+/* A device model that is to go on for the same one may be about to, or may have been killed when it was: soon is known. */
+static int adopt(struct platform *platform, struct bridge_dm_op *op)
+{
+    const struct timespec pause = { .tv_nsec = PLACE_PAUSE_MS * 1000000l };
+    unsigned int tries = ADOPT_MS / PLACE_PAUSE_MS;
+    int error;
+
+    while ((error = dm_op(platform, op, NULL, 0)) == -EBUSY && tries-- > 0 && !asked_to_stop()) {
+        (void)nanosleep(&pause, NULL);
+    }
+    return error;
+}
+
 /*
  * Servers of device models that were killed before they served stay for the hold time, and a domain has eight. Xen
  * looks for such ones when a bridge is described, which has been done, so that a place is free soon.
@@ -338,7 +352,7 @@ static void unmap_page(struct platform *platform)
 /*
  * A device model that was killed has left its server, and perhaps a vCPU that waits for it. If it is the one that we
  * are to go on for, its server becomes ours. Else what waits is answered with all ones when the server goes, and the
- * bus starts anew with ours. -ENOENT: there is none.
+ * bus starts anew with ours. -ENOENT: there is none. -EBUSY: another device model is becoming its owner.
  */
 static int take_orphan(struct platform *platform, const struct platform_options *options)
 {
@@ -347,7 +361,7 @@ static int take_orphan(struct platform *platform, const struct platform_options 
         .u.adopt = { .index = platform->space.segment,
                      .function = options->shared ? options->function : BRIDGE_DM_OP_WHOLE },
     };
-    const int error = dm_op(platform, &op, NULL, 0);
+    const int error = adopt(platform, &op);
 
     if (error) {
         return error;
@@ -396,7 +410,8 @@ static int attach(struct platform *platform, const struct platform_options *opti
         *error = "the domain has too many vCPUs";
         return -E2BIG;
     }
-    if (take_orphan(platform, options) && (state & BRIDGE_STATUS_STATE_READY) && !options->shared) {
+    result = take_orphan(platform, options);
+    if (result == -EBUSY || (result && (state & BRIDGE_STATUS_STATE_READY) && !options->shared)) {
         *error = "another device model serves this bridge";
         return -EBUSY;
     }

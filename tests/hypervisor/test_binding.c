@@ -189,6 +189,19 @@ static void interrupts_that_the_domain_has(void **state)
     assert_accepted(100);
 }
 
+/* On arm32 a claim cannot be above 4 GiB, so that no window may be. */
+static void windows_of_arm32(void **state)
+{
+    (void)state;
+    hypervisor_bits_per_long = 32;
+    good_property(0);
+    assert_refused(0, "prefetch_address 0x100000000: the window must end at or below");
+    good_child("bridge@10000000", 0);
+    device_tree_remove(device_tree_domain, BRIDGE_PROPERTY);
+    assert_accepted(24);
+    hypervisor_bits_per_long = 64;
+}
+
 /* Xen itself would refuse to create it, and panic. */
 static void limits_of_a_guest(void **state)
 {
@@ -203,6 +216,11 @@ static void limits_of_a_guest(void **state)
     config.max_vcpus = 8;
     assert_accepted(32);
     hypervisor_gic_version = GIC_V3;
+    hypervisor_virt_cpus = 8; /* arm32 */
+    assert_accepted(32);
+    config.max_vcpus = 9;
+    assert_refused(0, "/chosen/domU1: cpus: 9: a guest of a host with this GIC has 1 to 8");
+    hypervisor_virt_cpus = 128;
     config.arch.nr_spis = 961;
     device_tree_cells(device_tree_domain, "nr_spis", 1, 961);
     assert_refused(0, "/chosen/domU1: nr_spis: 961: a guest's SPIs end at interrupt 991");
@@ -415,6 +433,7 @@ int main(void)
         TEST_BINDING(conflicts_with_ram),
         TEST_BINDING(cells_of_static_memory),
         TEST_BINDING(interrupts_that_the_domain_has),
+        TEST_BINDING(windows_of_arm32),
         TEST_BINDING(limits_of_a_guest),
         TEST_BINDING(last_interrupt_of_a_guest),
         TEST_BINDING(a_memory_window_above_4_gib_is_warned_of),

@@ -320,6 +320,7 @@ static void one_with_shared_memory_is_not_destroyed(void **state)
     assert_in_the_way("overlaps memory or a passed-through device");
     give_up(1, 0);
     assert_true(console_says("/chosen/domU1: keeps its memory"));
+    assert_int_equal(domain.controller_pause_count, 1);
     assert_false(domain.is_dying);
 }
 

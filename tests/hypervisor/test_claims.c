@@ -57,6 +57,47 @@ static void a_function_has_one_owner(void **state)
     assert_owner(0x08, second);
 }
 
+/* The 257th range, say: the server has nothing of the bus, neither to say so nor to settle on. */
+static void a_claim_that_fails_is_none(void **state)
+{
+    const unsigned int id = machine_server(&machine), silent = (unsigned int)server_create(&machine.guest);
+
+    (void)state;
+    faults.rangeset = 0;
+    assert_int_equal(claim(id, 0x08), -ENOMEM);
+    assert_int_equal(machine_ready(&machine, 0, id, 1), -ENXIO);
+    assert_background(gpa_of(0x08));
+    faults.rangeset = 0;
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, gpa_of(0), gpa_of(1) - 1), -ENOMEM);
+    tasklets_run();
+    time_advance(SECONDS(10));
+    tasklets_run();
+    assert_int_equal(machine_status(&machine, 0, BRIDGE_STATUS_STATE), 0);
+    assert_int_equal(machine_ready(&machine, 0, id, 1), -ENXIO);
+    /* One that has what belongs to no bridge is left alone, whatever it failed to get. */
+    assert_int_equal(server_map(&machine.guest, silent, XEN_DMOP_IO_RANGE_MEMORY, 0x1000, 0x1fff), 0);
+    faults.rangeset = 0;
+    assert_int_equal(claim(silent, 0x08), -ENOMEM);
+    tasklets_run();
+    time_advance(2 * MILLISECS(BRIDGE_HOLD_MS));
+    tasklets_run();
+    assert_non_null(machine.guest.ioreq_server.server[silent]);
+}
+
+/* On arm32, where what is above 4 GiB would be taken for what is below. */
+static void ranges_that_a_rangeset_cannot_hold(void **state)
+{
+    const unsigned int id = machine_server(&machine);
+
+    (void)state;
+    hypervisor_bits_per_long = 32;
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, 0x1000, 0x100000fff), -EINVAL);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, 0x100000000, 0x100000fff), -EINVAL);
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, 0xfffff000, 0xffffffff), 0);
+    hypervisor_bits_per_long = 64;
+    assert_int_equal(server_map(&machine.guest, id, XEN_DMOP_IO_RANGE_MEMORY, 0x100000000, ~0ull), 0);
+}
+
 static void the_last_function_of_each_bridge(void **state)
 {
     const unsigned int id = machine_server(&machine);
@@ -216,6 +257,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(two_servers_share_a_bridge),
         TEST(a_function_has_one_owner),
+        TEST(a_claim_that_fails_is_none),
+        TEST(ranges_that_a_rangeset_cannot_hold),
         TEST(the_last_function_of_each_bridge),
         TEST(functions_that_are_not_there),
         TEST(in_a_domain_without_bridges),

@@ -135,6 +135,26 @@ static void two_dead_ones_in_the_way_of_one(void **state)
     assert_false(exists(second));
 }
 
+/* A dead one is in a window that is looked at first, a live one in another. */
+static void a_claim_that_is_refused_takes_nobody_down(void **state)
+{
+    const unsigned int dead = machine_function_server(&machine);
+    const uint64_t prefetch = machine_bridge(&machine, 0)->prefetch.base;
+    unsigned int other;
+
+    (void)state;
+    server_emulator_dies(&machine.guest, &machine.dom0);
+    assert_int_equal(map(machine_server(&machine), MEMORY, prefetch, prefetch + 0xfff), 0);
+    other = machine_server(&machine);
+    assert_int_equal(map(other, MEMORY, 0, ~0ull), -EEXIST);
+    assert_true(exists(dead));
+    faults.rangeset = 0;
+    assert_int_equal(map(other, MEMORY, 0, prefetch - 1), -ENOMEM);
+    assert_true(exists(dead));
+    assert_int_equal(map(other, MEMORY, 0, prefetch - 1), 0);
+    assert_false(exists(dead));
+}
+
 static void a_dead_server_of_another_domain_is_not_ours(void **state)
 {
     const uint64_t gpa = machine_bridge(&machine, 0)->memory.base;
@@ -196,6 +216,7 @@ int main(void)
         TEST(an_ecam_over_anothers_function),
         TEST(a_dead_servers_claims_are_its_successors),
         TEST(two_dead_ones_in_the_way_of_one),
+        TEST(a_claim_that_is_refused_takes_nobody_down),
         TEST(a_dead_server_of_another_domain_is_not_ours),
         TEST(one_that_just_starts_is_not_dead),
         TEST(one_that_is_being_adopted_is_not_dead),

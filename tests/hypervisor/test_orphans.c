@@ -166,6 +166,29 @@ static void bound_late_and_dying_again(void **state)
     }
 }
 
+/* One whose device model is starting is not to be had, and one that is being adopted only when that takes too long. */
+static void only_an_orphan_is_adopted_and_by_one(void **state)
+{
+    const int starting = server_create(&machine.guest);
+    const unsigned int id = machine_function_server(&machine);
+    uint32_t server;
+
+    (void)state;
+    assert_int_equal(server_map(&machine.guest, (unsigned int)starting, XEN_DMOP_IO_RANGE_PCI, 0x08, 0x08), 0);
+    assert_int_equal(machine_adopt_owner(&machine, 0, 0x08, &server), -ENOENT);
+    assert_int_equal(machine_ready(&machine, 0, id, 1), 0);
+    dies(&machine.dom0);
+    assert_int_equal(machine_adopt(&machine, 0, &server), 0);
+    assert_int_equal(machine_adopt(&machine, 0, &server), -EBUSY);
+    pass(SECONDS(1) - 1);
+    assert_int_equal(machine_adopt(&machine, 0, &server), -EBUSY);
+    pass(1); /* the first one was killed, by all appearances */
+    assert_int_equal(machine_adopt(&machine, 0, &server), 0);
+    assert_int_equal(machine_adopt(&machine, 0, &server), -EBUSY);
+    assert_int_equal(server_bind(&machine.guest, id), 0);
+    assert_int_equal(machine_adopt(&machine, 0, &server), -ENOENT);
+}
+
 static void who_may_adopt(void **state)
 {
     const unsigned int id = machine_function_server(&machine);
@@ -203,10 +226,13 @@ static void adopted_by_a_function(void **state)
     dies(&machine.dom0);
     assert_int_equal(machine_adopt_owner(&machine, 0, 0x08, &server), 0);
     assert_int_equal(server, first);
+    assert_int_equal(machine_adopt_owner(&machine, 0, 0x0a, &server), -EBUSY);
+    pass(SECONDS(1));
     assert_int_equal(machine_adopt_owner(&machine, 0, 0x0a, &server), 0);
     assert_int_equal(server, first);
     assert_int_equal(machine_adopt_owner(&machine, 0, 0x09, &server), 0);
     assert_int_equal(server, second);
+    pass(SECONDS(1));
     assert_int_equal(machine_adopt_owner(&machine, 1, 0x09, &server), 0);
     assert_int_equal(server, second);
     assert_int_equal(machine_adopt_owner(&machine, 1, 0x08, &server), -ENOENT);
@@ -430,6 +456,7 @@ int main(void)
         TEST(adopting_gives_the_hold_time_again),
         TEST(dying_again_soon_gets_all_of_the_hold_time),
         TEST(bound_late_and_dying_again),
+        TEST(only_an_orphan_is_adopted_and_by_one),
         TEST(who_may_adopt),
         TEST(adopted_by_a_function),
         TEST(a_device_model_of_fewer_vcpus_lives),

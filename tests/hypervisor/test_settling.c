@@ -185,6 +185,22 @@ static void each_server_by_itself(void **state)
     assert_int_equal(is_ready(0), 0);
 }
 
+static void one_that_maps_while_another_is_ready(void **state)
+{
+    const unsigned int first = machine_function_server(&machine), second = machine_function_server(&machine);
+
+    (void)state;
+    assert_int_equal(machine_ready(&machine, 0, first, 1), 0);
+    assert_int_equal(map(second, 0, 0x1000), 0);
+    pass(SETTLE);
+    assert_int_equal(server_destroy(&machine.guest, first), 0);
+    pass(0);
+    assert_int_equal(is_ready(0), 1);
+    assert_int_equal(machine_status(&machine, 0, BRIDGE_STATUS_GENERATION), 2);
+    assert_int_equal(server_destroy(&machine.guest, second), 0);
+    assert_int_equal(is_ready(0), 0);
+}
+
 static void of_two_that_settle_one_goes(void **state)
 {
     const unsigned int first = machine_function_server(&machine), second = machine_function_server(&machine);
@@ -242,6 +258,7 @@ int main(void)
         TEST(a_server_that_goes_while_it_settles),
         TEST(ranges_elsewhere_do_not_count),
         TEST(each_server_by_itself),
+        TEST(one_that_maps_while_another_is_ready),
         TEST(of_two_that_settle_one_goes),
         TEST_WITH_HOLD(one_that_dies_does_not_settle),
         TEST(a_stranger_to_the_bus_does_not_settle),

@@ -34,8 +34,8 @@ enum io_state ioreq_pci_access(struct cpu_user_regs *regs, struct vcpu *v,
 void ioreq_pci_descheduled(struct domain *d);
 
 /*
- * The domain is shutting down, and those of its vCPUs are paused that can be: it
- * is not held any more. If it is resumed it will touch the bridge again.
+ * The domain is shutting down, and those of its vCPUs are paused that can be:
+ * it is not held any more. If it is resumed it will touch the bridge again.
  */
 void ioreq_pci_shutdown(struct domain *d);
 

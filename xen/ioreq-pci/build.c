@@ -70,10 +70,10 @@ static int __init read_binding(const struct dt_device_node *node, bool child)
         .size_cells = dt_n_size_cells(node),
     };
     struct binding found = { .path = dt_node_full_name(node) };
-    int rc = (child ? bridge_read_child : bridge_read)(&source, p2m_ipa_bits,
-                                                       &found.bridge,
-                                                       &found.property,
-                                                       &diagnosis);
+    /* Claims are kept in rangesets, of longs: on arm32 none is above 4GB. */
+    int rc = (child ? bridge_read_child : bridge_read)(
+        &source, min_t(unsigned int, p2m_ipa_bits, BITS_PER_LONG),
+        &found.bridge, &found.property, &diagnosis);
 
     if ( rc == -ENOENT )
         return 0;
@@ -279,10 +279,13 @@ bool __init ioreq_pci_refuse(struct domain *d, struct dt_device_node *node)
 
     /*
      * The references to memory that it shares are counted when its owner is
-     * built, for all the others and in any order: they could not be put.
+     * built, for all the others and in any order: they could not be put. Of
+     * its pauses Xen takes one back when it has booted.
      */
-    for ( rc = shares_memory(node) ? -EBUSY : -ERESTART; rc == -ERESTART;
-          rc = domain_kill(d) )
+    rc = shares_memory(node) ? domain_pause_by_systemcontroller(d) ?: -EBUSY
+                             : -ERESTART;
+
+    for ( ; rc == -ERESTART; rc = domain_kill(d) )
         process_pending_softirqs();
 
     if ( rc )

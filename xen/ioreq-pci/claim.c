@@ -26,10 +26,10 @@
 /*
  * Whether another server has any byte of the bridge from first to last. One
  * whose device model, of the same domain, has died must not shut out its
- * successor: it goes.
+ * successor: it goes once that has what it claims.
  */
 static bool taken(struct domain *d, unsigned int id, unsigned int segment,
-                  paddr_t first, paddr_t last)
+                  uint64_t first, uint64_t last, bool claimed)
 {
     const struct bridge *b = &d->arch.ioreq_pci->bridge[segment].bridge;
     paddr_t sbdf = (paddr_t)segment << 16;
@@ -49,18 +49,18 @@ static bool taken(struct domain *d, unsigned int id, unsigned int segment,
                     sbdf + (last - b->ecam.base) / BRIDGE_ECAM_FUNCTION))) )
             continue;
 
-        if ( s->emulator != current->domain ||
-             ioreq_pci_life(d, i) != IOREQ_PCI_ORPHAN )
+        if ( claimed )
+            ioreq_pci_give_up(d, i);
+        else if ( s->emulator != current->domain ||
+                  ioreq_pci_life(d, i) != IOREQ_PCI_ORPHAN )
             return true;
-
-        ioreq_pci_give_up(d, i);
     }
 
     return false;
 }
 
 int ioreq_pci_map(struct domain *d, ioservid_t id, uint32_t type,
-                  uint64_t first, uint64_t last)
+                  uint64_t first, uint64_t last, bool claimed)
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
     struct ioreq_pci_server *server;
@@ -69,6 +69,10 @@ int ioreq_pci_map(struct domain *d, ioservid_t id, uint32_t type,
     /* Without bridges all is as it is without us. */
     if ( !pci )
         return 0;
+
+    /* A rangeset would cut off what is above. */
+    if ( last > ULONG_MAX )
+        return -EINVAL;
 
     if ( type == XEN_DMOP_IO_RANGE_PCI )
     {
@@ -93,19 +97,22 @@ int ioreq_pci_map(struct domain *d, ioservid_t id, uint32_t type,
         {
             const struct bridge *b = &pci->bridge[i].bridge;
             const struct bridge_window *w = &b->window[j];
-            paddr_t from = max(first, w->base);
-            paddr_t to = min(last, w->base + (w->size - 1));
+            uint64_t from = max(first, w->base);
+            uint64_t to = min(last, w->base + (w->size - 1));
 
             if ( !w->size || from > to )
                 continue;
 
-            if ( taken(d, id, i, from, to) )
+            if ( taken(d, id, i, from, to, claimed) )
                 return -EEXIST;
 
             touched |= 1U << i;
             if ( w == &b->ecam || !b->ecam.size )
                 buses |= 1U << i;
         }
+
+    if ( !claimed )
+        return 0;
 
     if ( !touched )
     {
@@ -119,8 +126,7 @@ int ioreq_pci_map(struct domain *d, ioservid_t id, uint32_t type,
         pci->owner[sbdf] = id + 1;
     else
         for ( i = 0; i < IOREQ_PCI_BRIDGES; i++ )
-            if ( (touched & server->buses & (1U << i)) &&
-                 !pci->bridge[i].ready )
+            if ( touched & server->buses & (1U << i) )
                 server->settled[i] = NOW() + IOREQ_PCI_SETTLE;
 
     /* From now on it may be asked for something: is anybody there? */

@@ -194,8 +194,9 @@ static void hold_timer_expired(void *data)
 }
 
 /*
- * A domain that is shut down, or crashes, has its vCPUs paused one by one: those
- * that wait for an answer only once they have it, for which they must run.
+ * A domain that is shut down, or crashes, has its vCPUs paused one by one:
+ * those that wait for an answer only once they have it, for which they must
+ * run.
  */
 void ioreq_pci_shutdown(struct domain *d)
 {
@@ -316,7 +317,7 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
     struct ioreq_pci *pci = d->arch.ioreq_pci;
     struct ioreq_pci_bridge *b;
     struct bridge_dm_op op;
-    int rc;
+    int rc = 0;
 
     if ( args->nr_bufs < 1 || args->buf[0].size < sizeof(op) ||
          copy_from_guest_offset((void *)&op, args->buf[0].h, 0, sizeof(op)) )
@@ -332,6 +333,9 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
     op.u.index = array_index_nospec(op.u.index, pci->nr_bridges);
     b = &pci->bridge[op.u.index];
 
+    if ( op.op == BRIDGE_DM_OP_DESCRIBE )
+        rc = describe(pci, b, args, &op.u.describe);
+
     /* No server or claim goes between what is checked and what is done. */
     rspin_lock(&d->ioreq_server.lock);
 
@@ -340,7 +344,6 @@ int ioreq_pci_dm_op(struct domain *d, const struct dmop_args *args)
     case BRIDGE_DM_OP_DESCRIBE:
         /* A server that was left before a port was bound has no other trace. */
         ioreq_pci_emulator_closed(d);
-        rc = describe(pci, b, args, &op.u.describe);
         break;
 
     case BRIDGE_DM_OP_READY:

@@ -58,9 +58,10 @@ struct ioreq_pci_bridge {
 #define IOREQ_PCI_BRIDGES 4
 
 enum ioreq_pci_life {
-    IOREQ_PCI_STARTING, /* nobody has bound its ports yet, or again */
+    IOREQ_PCI_STARTING, /* nobody has ever bound its ports */
     IOREQ_PCI_SERVED,   /* somebody has */
     IOREQ_PCI_ORPHAN,   /* and has closed all of them */
+    IOREQ_PCI_ADOPTED,  /* and somebody is about to bind them again */
 };
 
 /* An ioreq server, by its id; zero if there is none. */
@@ -112,6 +113,9 @@ struct ioreq_pci_bridge *ioreq_pci_find(const struct domain *d, paddr_t gpa);
 /* Rings the doorbell at @gpa. False if there is none of that size. */
 bool ioreq_pci_ring(struct domain *d, paddr_t gpa, unsigned int size);
 
+/* Part of ioreq_pci_init_run_time(). */
+void ioreq_pci_server_init(struct domain *d, struct ioreq_pci *pci);
+
 /* All that follows is called with d->ioreq_server.lock held. */
 
 /* @id says that the bus is ready, or not (any more). */
@@ -135,8 +139,6 @@ int ioreq_pci_bind(struct domain *d, const struct ioreq_pci_bridge *b,
 int ioreq_pci_unbind(struct domain *d, struct bridge_dm_op_doorbell *op);
 int ioreq_pci_adopt(struct domain *d, const struct ioreq_pci_bridge *b,
                     struct bridge_dm_op_adopt *op);
-
-void ioreq_pci_server_init(struct domain *d, struct ioreq_pci *pci);
 
 #endif /* __ARM_IOREQ_PCI_PRIVATE_H__ */
 

@@ -14,6 +14,8 @@
  * same way, but goes for nobody: its device model may just be starting.
  *
  * A server that claims only what belongs to no bridge is none of our business.
+ * One that has claimed nothing at all is: a device model that was killed before
+ * it did would else take one of the domain's few places for ever.
  *
  * Closing happens with event channel locks held, and destroying a server has
  * to wait until the domain is descheduled: so a tasklet does all of it. It also
@@ -108,7 +110,7 @@ static s_time_t look_at_server(struct domain *d, unsigned int id, s_time_t now)
     {
         for ( i = 0; i < IOREQ_PCI_BRIDGES; i++ )
         {
-            if ( !server->settled[i] || pci->bridge[i].ready )
+            if ( !server->settled[i] )
                 continue;
 
             if ( now < server->settled[i] )
@@ -166,7 +168,10 @@ int ioreq_pci_adopt(struct domain *d, const struct ioreq_pci_bridge *b,
 {
     struct ioreq_pci *pci = d->arch.ioreq_pci;
     unsigned int sbdf = (op->index << 16) | op->function, wanted = 0;
+    /* Of one that is adopted now, and of one that might be dead again. */
+    s_time_t until = NOW() + MILLISECS(BRIDGE_HOLD_MS);
     uint32_t id;
+    int rc = -ENOENT;
 
     /* The servers that it may be, one bit each. */
     if ( op->function == BRIDGE_DM_OP_WHOLE )
@@ -182,18 +187,24 @@ int ioreq_pci_adopt(struct domain *d, const struct ioreq_pci_bridge *b,
         struct ioreq_pci_server *server = &pci->server[id];
 
         if ( !(wanted & (1U << id)) || ioreq_pci_check_server(d, &id) ||
-             ioreq_pci_life(d, id) == IOREQ_PCI_SERVED )
+             ioreq_pci_life(d, id) < IOREQ_PCI_ORPHAN )
+            continue;
+
+        /* Whoever has adopted it is about to bind its ports, or is dead. */
+        rc = -EBUSY;
+        if ( server->life == IOREQ_PCI_ADOPTED &&
+             until < server->until + SECONDS(1) )
             continue;
 
         /* From now on it is whoever adopts it that may die. */
-        server->life = IOREQ_PCI_STARTING;
-        server->until = NOW() + MILLISECS(BRIDGE_HOLD_MS);
+        server->life = IOREQ_PCI_ADOPTED;
+        server->until = until;
         op->server = id;
 
         return 0;
     }
 
-    return -ENOENT;
+    return rc;
 }
 
 /*

@@ -47,6 +47,13 @@
 /* Neither adds a branch to the file that uses it. */
 #define ASSERT(condition) hypervisor_assert(!!(condition), #condition, __FILE__, __LINE__)
 #define ASSERT_UNREACHABLE() hypervisor_assert(false, "unreachable", __FILE__, __LINE__)
+/* What differs on arm32: see test_binding.c and test_claims.c. */
+extern unsigned int hypervisor_bits_per_long, hypervisor_virt_cpus;
+#define BITS_PER_LONG hypervisor_bits_per_long
+#undef ULONG_MAX
+#define ULONG_MAX (~0ULL >> (64 - BITS_PER_LONG))
+#define MAX_VIRT_CPUS hypervisor_virt_cpus
+
 #define BUILD_BUG_ON(condition) _Static_assert(!(condition), #condition)
 #define BUG_ON(condition) hypervisor_assert(!(condition), #condition, __FILE__, __LINE__)
 void hypervisor_assert(bool good, const char *what, const char *file, int line);
@@ -65,6 +72,7 @@ void hypervisor_access_once(void *to, const volatile void *from, size_t size);
 
 #define min(x, y) ({ __typeof__(x) x_ = (x); __typeof__(y) y_ = (y); x_ < y_ ? x_ : y_; })
 #define max(x, y) ({ __typeof__(x) x_ = (x); __typeof__(y) y_ = (y); x_ > y_ ? x_ : y_; })
+#define min_t(type, x, y) min((type)(x), (type)(y))
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -268,6 +276,7 @@ struct domain {
     _Atomic unsigned int is_dying;
     _Atomic bool is_shutting_down;
     unsigned int max_vcpus;
+    int controller_pause_count;
     struct vcpu *vcpu[HYPERVISOR_VCPUS];
     struct {
         spinlock_t lock;
@@ -289,6 +298,7 @@ void domain_pause(struct domain *d);
 int domain_kill(struct domain *d);
 void process_pending_softirqs(void);
 void domain_pause_nosync(struct domain *d);
+int domain_pause_by_systemcontroller(struct domain *d);
 void domain_unpause(struct domain *d);
 void domain_vtimer_stop(struct domain *d);
 void domain_vtimer_resume(struct domain *d, uint64_t ticks);
@@ -323,7 +333,7 @@ struct ioreq_server {
     struct ioreq_vcpu vcpu[HYPERVISOR_VCPUS];
 };
 void ioreq_server_destroy_orphan(struct domain *d, ioservid_t id);
-int ioreq_pci_map(struct domain *d, ioservid_t id, uint32_t type, uint64_t first, uint64_t last);
+int ioreq_pci_map(struct domain *d, ioservid_t id, uint32_t type, uint64_t first, uint64_t last, bool claimed);
 void ioreq_pci_unmap(struct domain *d, ioservid_t id, uint32_t type, uint64_t first, uint64_t last);
 void ioreq_pci_server_gone(struct domain *d, ioservid_t id);
 void ioreq_pci_emulator_closed(struct domain *d);

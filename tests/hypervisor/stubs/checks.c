@@ -90,8 +90,12 @@ unsigned long hypervisor_index(unsigned long index, unsigned long count)
     return index < count ? index : 0;
 }
 
+unsigned int hypervisor_bits_per_long = 64, hypervisor_virt_cpus = 128;
+
+/* It may take long, and touches another domain's memory: with no lock held. */
 unsigned long hypervisor_copy(void *to, const void *from, size_t size)
 {
+    ASSERT(locks_held() == 0);
     if (fault_now(&faults.copy)) {
         return size;
     }

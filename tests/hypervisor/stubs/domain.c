@@ -50,6 +50,13 @@ int domain_kill(struct domain *d)
     return --killing.calls > 0 ? -ERESTART : killing.result;
 }
 
+/* One takes back the pause that a domain is created with. */
+int domain_pause_by_systemcontroller(struct domain *d)
+{
+    d->controller_pause_count++;
+    return 0;
+}
+
 void process_pending_softirqs(void)
 {
     killing.softirqs = true;

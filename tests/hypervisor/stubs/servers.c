@@ -123,13 +123,13 @@ int server_map(struct domain *d, unsigned int id, uint32_t type, uint64_t first,
         rc = -EEXIST;
     }
     if (rc == 0) {
-        rc = ioreq_pci_map(d, (ioservid_t)id, type, first, last);
+        rc = ioreq_pci_map(d, (ioservid_t)id, type, first, last, false);
     }
     if (rc == 0) {
         rc = rangeset_add_range(s->range[type], first, last);
-        if (rc != 0) {
-            ioreq_pci_unmap(d, (ioservid_t)id, type, first, last);
-        }
+    }
+    if (rc == 0) {
+        (void)ioreq_pci_map(d, (ioservid_t)id, type, first, last, true);
     }
     rspin_unlock(&d->ioreq_server.lock);
     return rc;

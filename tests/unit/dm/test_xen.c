@@ -55,6 +55,7 @@
 static struct {
     int describe;              /* negative errno value of these operations */
     int adopt;
+    unsigned int adopting;     /* so many times is the orphan another one's, and then there is none */
     int bind;
     uint32_t state;
     uint32_t flags;
@@ -145,6 +146,10 @@ static int answer(struct bridge_dm_op *op, struct bridge_window *ram)
         ram[0] = (struct bridge_window){ RAM_BASE, RAM_SIZE };
         return xen.describe;
     case BRIDGE_DM_OP_ADOPT:
+        if (xen.adopting) {
+            xen.adopting--;
+            return -EBUSY;
+        }
         op->u.adopt.server = SERVER;
         return xen.adopt;
     case BRIDGE_DM_OP_BIND:
@@ -620,6 +625,21 @@ static void test_second_device_model(void **state)
     xen.state = BRIDGE_STATUS_STATE_READY;
     check_refused(&whole, -EBUSY, "another device model serves this bridge");
     detach(attach(&(struct platform_options){ .domain = DOMAIN, .shared = true, .function = 8 }));
+}
+
+/* It is left alone, and so are the others' claims: there is a device model then, or this one is the next to try. */
+static void test_an_orphan_that_another_one_adopts(void **state)
+{
+    (void)state;
+    xen.adopting = 4;
+    xen.state = BRIDGE_STATUS_STATE_READY;
+    check_refused(&whole, -EBUSY, "another device model serves this bridge");
+    assert_int_equal(xen.naps, 4);
+    assert_int_equal(xen.adopting, 0);
+    xen.state = 0;
+    xen.adopting = UINT32_MAX;
+    check_refused(&whole, -EBUSY, "another device model serves this bridge");
+    assert_int_equal(xen.servers, 0);
 }
 
 static void test_no_place_for_a_server(void **state)
@@ -1106,6 +1126,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_restricted_to_the_guest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_more_than_128_vcpus, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_device_model, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_orphan_that_another_one_adopts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_place_for_a_server, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_page_or_enable_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_vp_eport_bogus, set_up, tear_down),
