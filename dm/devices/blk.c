@@ -252,18 +252,23 @@ static void read_done(struct loop_request *io, int result)
     }
 }
 
-static void write_done(struct loop_request *io, int result)
+/* What has come of a write; `go_on` starts what is left of it. */
+static void written(struct request *request, int result, void (*go_on)(struct request *))
 {
-    struct request *request = (struct request *)(void *)io;
     const enum transfer transfer = transferred(request, result);
 
     if (transfer == TRANSFER_GOES_ON) {
-        start_write(request);
+        go_on(request);
     } else if (transfer == TRANSFER_ENDED) {
         settle(request);
     } else {
         end(request, false);
     }
+}
+
+static void write_done(struct loop_request *io, int result)
+{
+    written((struct request *)(void *)io, result, start_write);
 }
 
 static void discard_done(struct loop_request *io, int result);
@@ -320,16 +325,7 @@ static void write_zeroes(struct request *request)
 
 static void zeroes_written(struct loop_request *io, int result)
 {
-    struct request *request = (struct request *)(void *)io;
-    const enum transfer transfer = transferred(request, result);
-
-    if (transfer == TRANSFER_GOES_ON) {
-        write_zeroes(request);
-    } else if (transfer == TRANSFER_ENDED) {
-        settle(request);
-    } else {
-        end(request, false);
-    }
+    written((struct request *)(void *)io, result, write_zeroes);
 }
 
 static void zeroing_done(struct loop_request *io, int result);
