@@ -40,9 +40,9 @@ struct bridge_dm_op_describe {
 
 /*
  * Declares the bus of a bridge ready to be probed (a parked guest goes on), or, at a device model's end, not ready. It
- * also ceases to be ready when the server is destroyed. It is ready as long as one server says so. -ENOENT: no such ioreq
- * server, -EPERM: not the caller's, -ENXIO: it has claimed nothing of the bus, that is, of the ECAM window or a function
- * of the bridge, or none of plain ranges.
+ * also ceases to be ready when the server is destroyed. It is ready as long as one server says so. -ENOENT: no such
+ * ioreq server, -EPERM: not the caller's, -ENXIO: it has claimed nothing of the bus, that is, of the ECAM window or a
+ * function of the bridge, or none of plain ranges.
  */
 struct bridge_dm_op_ready {
     uint32_t index;  /* IN */

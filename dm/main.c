@@ -361,9 +361,19 @@ static int serve(const struct command_line *line)
     return EXIT_OK;
 }
 
+/* Of help or the version: not all of it may have been written. */
+static int end_output(void)
+{
+    if (fflush(stdout) || ferror(stdout)) {
+        (void)fprintf(stderr, NAME ": standard output: %s\n", strerror(errno));
+        return EXIT_FAILED;
+    }
+    return EXIT_OK;
+}
+
 /*
- * What is large is for all that a bridge may have, and most of it is never used. It takes no memory if it comes from the
- * kernel, cleared; the C library would clear it, in the piece of memory of which it begins with too much.
+ * What is large is for all that a bridge may have, and most of it is never used. It takes no memory if it comes from
+ * the kernel, cleared; the C library would clear it, in the piece of memory of which it begins with too much.
  */
 static void keep_memory_sparse(void)
 {
@@ -378,7 +388,7 @@ int main(int argc, char **argv)
     int result = parse(&line, argc, argv);
 
     if (result != EXIT_OK) {
-        return result < 0 ? EXIT_OK : result;
+        return result < 0 ? end_output() : result;
     }
     keep_memory_sparse();
     result = sandbox_drop_inherited();

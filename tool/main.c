@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "options.h"
 
 static const char usage[] =
     "usage: sidebridge COMMAND [OPTION...] FILE...\n"
@@ -43,11 +44,11 @@ int main(int count, char **arguments)
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         fputs(usage, stdout);
-        return EXIT_OK;
+        return options_end_output();
     }
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
         puts("sidebridge " SIDEBRIDGE_VERSION);
-        return EXIT_OK;
+        return options_end_output();
     }
     if (count > 1) {
         fprintf(stderr, "sidebridge: there is no command '%s'\n", name);

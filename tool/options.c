@@ -83,7 +83,7 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
 
         case 'h':
             fputs(options->usage, stdout);
-            *status = EXIT_OK;
+            *status = options_end_output();
             return false;
 
         case 'O':
@@ -110,6 +110,15 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
     return good || usage_error(arguments[0], status);
 }
 
+int options_end_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+        perror("sidebridge: standard output");
+        return EXIT_PROBLEMS;
+    }
+    return EXIT_OK;
+}
+
 int options_run(const struct options *options, const char *file, const char *name, options_print_fn *print)
 {
     struct report report = {.stream = stderr, .file = strcmp(file, "-") == 0 ? "<stdin>" : file};
@@ -122,11 +131,7 @@ int options_run(const struct options *options, const char *file, const char *nam
         domains_finish(&domains);
         host_tree_finish(&tree);
     }
-    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
-        perror("sidebridge: standard output");
-        return EXIT_PROBLEMS;
-    }
-    return report.errors == 0 ? EXIT_OK : EXIT_PROBLEMS;
+    return options_end_output() == EXIT_OK && report.errors == 0 ? EXIT_OK : EXIT_PROBLEMS;
 }
 
 int options_command(struct options *options, int count, char **arguments, options_print_fn *print)

@@ -39,6 +39,9 @@ typedef void options_print_fn(const struct options *options, const struct domain
  */
 int options_run(const struct options *options, const char *file, const char *name, options_print_fn *print);
 
+/* Flushes the standard output. EXIT_PROBLEMS, having said why, when not all could be written. */
+int options_end_output(void);
+
 /* All of a subcommand whose operands are a tree and, if it is there, a domain. */
 int options_command(struct options *options, int count, char **arguments, options_print_fn *print);
 

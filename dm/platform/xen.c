@@ -232,7 +232,7 @@ static bool asked_to_stop(void)
     return !sigpending(&pending) && (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
 }
 
-/* A device model that is to go on for the same one may be about to, or may have been killed when it was: soon is known. */
+/* A device model that is to go on for the same one may be about to, or may have been killed then: soon is known. */
 static int adopt(struct platform *platform, struct bridge_dm_op *op)
 {
     const struct timespec pause = { .tv_nsec = PLACE_PAUSE_MS * 1000000l };

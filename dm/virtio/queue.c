@@ -77,7 +77,7 @@ static inline void give_vectors(struct virtqueue *queue, struct virtqueue_chain 
     chain->piece = queue->pieces ? &queue->pieces[first] : NULL;
 }
 
-/* The chain is longer than most. There is room, since it is one of at most `size_max`; the lowest has been used most. */
+/* The chain is longer than most. There is room, as it is one of at most `size_max`; the lowest has been used most. */
 static void lengthen(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
     const struct virtqueue_chain before = *chain;

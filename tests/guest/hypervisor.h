@@ -25,8 +25,8 @@ static inline int64_t hypervisor_psci(enum psci function, uint64_t first, uint64
 }
 
 /*
- * Xen shuts the guest down unless the watchdog is set again within so many seconds; 0: it is switched off. `id` 0: a new
- * one, whose id is returned; else 0. Negative: a Xen error.
+ * Xen shuts the guest down unless the watchdog is set again within so many seconds; 0: it is switched off. `id` 0: a
+ * new one, whose id is returned; else 0. Negative: a Xen error.
  */
 static inline int64_t hypervisor_watchdog(uint32_t id, uint32_t seconds)
 {

@@ -4,7 +4,8 @@
  *
  * It is booted by Xen as a dom0less guest in place of a Linux kernel, takes every address from its device tree, and
  * prints TAP on its console. tests/system/conformance.py boots it and reads that. Which accesses are tried is in
- * region.c, what should come of them in status.c, background.c, config.c and bars.c. hammer.c and ends.c are other tests.
+ * region.c, what should come of them in status.c, background.c, config.c and bars.c. hammer.c and ends.c are other
+ * tests.
  */
 #include "access.h"
 #include "background.h"

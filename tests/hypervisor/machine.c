@@ -89,8 +89,8 @@ void machine_stop(struct machine *m)
         for (i = 0; i < MAX_NR_IOREQ_SERVERS; i++) {
             servers += m->guest.ioreq_server.server[i] != NULL;
         }
-        hypervisor_assert(events_in_use(&m->guest) == pci->nr_doorbells + servers * m->guest.max_vcpus, "event channels leak",
-                          __FILE__, __LINE__);
+        hypervisor_assert(events_in_use(&m->guest) == pci->nr_doorbells + servers * m->guest.max_vcpus,
+                          "event channels leak", __FILE__, __LINE__);
         hypervisor_assert(m->guest.pause_count == (pci->held != NULL), "pauses do not match", __FILE__, __LINE__);
         machine_kill_guest(m);
     }

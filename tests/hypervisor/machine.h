@@ -120,7 +120,7 @@ void machine_answer(struct machine *m, uint64_t data);
 
 /* An enabled server of the caller with its page mapped and its ports bound. */
 unsigned int machine_server(struct machine *m);
-/* The same, which has claimed a function of its own (MACHINE_FUNCTION) of each bridge that has any, but plain ranges. */
+/* The same, which has claimed a function of its own (MACHINE_FUNCTION) of each bridge, but plain ranges. */
 unsigned int machine_function_server(struct machine *m);
 #define MACHINE_FUNCTION(id) (0xf8u + (id))
 /* The same, which has claimed all windows of the bridge as memory. */

@@ -389,7 +389,10 @@ static void assert_region(const struct meminfo *regions, unsigned int index, uin
     assert_int_equal(regions->bank[index].size, size);
 }
 
-/* The windows: 10000000+1000000, 23000000+2000000, 100000000+40000000, 18000000+100000, 28000000+1000000, 30000000+1000. */
+/*
+ * The windows: 10000000+1000000, 23000000+2000000, 100000000+40000000, 18000000+100000, 28000000+1000000,
+ * 30000000+1000.
+ */
 static void windows_are_no_extended_regions(void **state)
 {
     struct meminfo regions = {6, {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""tests/system/device_model_goes_on.py at length: 1,000 times SIGKILL for the device model under verified load, none lost.
+"""tests/system/device_model_goes_on.py at length: 1,000 times SIGKILL for the device model under verified load, none
+lost.
 """
 import sys
 from pathlib import Path

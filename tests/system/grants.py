@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """A bridge with GRANTS and a guest that knows them (CONFIG_XEN_VIRTIO): it grants each buffer to its device model's
-domain for as long as a request lasts. The device model in dom0 reaches what was granted, and no other page of the guest:
-it maps the rings, and buffers are copied.
+domain for as long as a request lasts. The device model in dom0 reaches what was granted, and no other page of the
+guest: it maps the rings, and buffers are copied.
 """
 import shutil
 import sys

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The device model's sandbox in dom0: each layer holds alone, whatever somebody who has taken the process over tries, and
-in all of them a guest is served and left in order.
+"""The device model's sandbox in dom0: each layer holds alone, whatever somebody who has taken the process over tries,
+and in all of them a guest is served and left in order.
 """
 import sys
 from pathlib import Path

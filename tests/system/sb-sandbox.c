@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whether each layer of the sandbox (dm/sandbox.h) holds alone: whoever has taken the process over tries to get out of
- * it, once for each pair of a layer and of something that this layer is to refuse, in a process of its own that has made
- * that layer and no other. Then the same with all layers. And each attempt must succeed where there is no layer at all,
- * or its failure would mean nothing.
+ * it, once for each pair of a layer and of something that this layer is to refuse, in a process of its own that has
+ * made that layer and no other. Then the same with all layers. And each attempt must succeed where there is no layer at
+ * all, or its failure would mean nothing.
  *
- * As root, in dom0 or anywhere: what cannot be tried is said to be skipped. Writes TAP. The first argument, if any, is a
- * domain to be restricted to, the second another one.
+ * As root, in dom0 or anywhere: what cannot be tried is said to be skipped. Writes TAP. The first argument, if any, is
+ * a domain to be restricted to, the second another one.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,10 +45,6 @@
 
 #include "sandbox.h"
 
-#define SECRET      "/tmp/sb-sandbox-secret"
-#define ITSELF      "/tmp/sb-sandbox-itself" /* a copy of this program, set-user-id root */
-#define NAME        "sb-sandbox"             /* of an abstract socket */
-#define PORT        7007
 #define USER        (SANDBOX_USER_FIRST + 1)
 #define LOOP_SIZE   8u
 #define MUCH_MEMORY (64ul << 20)
@@ -59,6 +55,14 @@ enum outcome { REFUSED = 0, GOT_IN = 3, NO_LAYER_MADE = 4, CANNOT_BE_TRIED = 77 
 #define ALL          (SANDBOX_LAYERS + 1)
 #define CAPABILITIES (SANDBOX_LAYERS + 2) /* SANDBOX_USER without another user */
 #define HANDLES      (SANDBOX_LAYERS + 3) /* the restriction of privcmd and evtchn, made by platform/xen.c */
+
+static char directory[] = "/tmp/sb-sandbox-XXXXXX"; /* its own, with the files below */
+static char secret[64];
+static char itself[64]; /* a copy of this program, set-user-id root */
+static char made[64];   /* none yet */
+static struct sockaddr_in port_address = { .sin_family = AF_INET };
+static struct sockaddr_un abstract_name = { .sun_family = AF_UNIX };
+static socklen_t abstract_length = sizeof(sa_family_t); /* so that the kernel chooses one */
 
 static pid_t victim;
 static unsigned int domain = 1, other_domain;
@@ -78,12 +82,12 @@ static enum outcome outcome(bool got_in)
 
 static enum outcome open_file(void)
 {
-    return outcome(open(SECRET, O_RDONLY) >= 0);
+    return outcome(open(secret, O_RDONLY) >= 0);
 }
 
 static enum outcome make_file(void)
 {
-    return outcome(open("/tmp/sb-sandbox-new", O_WRONLY | O_CREAT, 0600) >= 0);
+    return outcome(open(made, O_WRONLY | O_CREAT, 0600) >= 0);
 }
 
 static enum outcome open_device(void)
@@ -93,42 +97,37 @@ static enum outcome open_device(void)
 
 static enum outcome execute(void)
 {
-    char *const arguments[] = { ITSELF, "got-in", NULL };
+    char *const arguments[] = { itself, "got-in", NULL };
 
-    (void)execve(ITSELF, arguments, NULL);
+    (void)execve(itself, arguments, NULL);
     return REFUSED;
 }
 
 /* As another user, a set-user-id program. */
 static enum outcome gain_by_execve(void)
 {
-    char *const arguments[] = { ITSELF, "who", NULL };
+    char *const arguments[] = { itself, "who", NULL };
 
     if (setgroups(0, NULL) || setresgid(USER, USER, USER) || setresuid(USER, USER, USER)) {
         return CANNOT_BE_TRIED;
     }
-    (void)execve(ITSELF, arguments, NULL);
+    (void)execve(itself, arguments, NULL);
     return CANNOT_BE_TRIED;
 }
 
 static enum outcome connect_port(void)
 {
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
     const int client = socket(AF_INET, SOCK_STREAM, 0);
 
-    return outcome(client >= 0 && connect(client, (const struct sockaddr *)&address, sizeof(address)) == 0);
+    return outcome(client >= 0 &&
+                   connect(client, (const struct sockaddr *)&port_address, sizeof(port_address)) == 0);
 }
-
-static const struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "\0" NAME };
-#define NAME_LENGTH ((socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(NAME)))
 
 static enum outcome connect_name(void)
 {
     const int client = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    return outcome(client >= 0 && connect(client, (const struct sockaddr *)&name, NAME_LENGTH) == 0);
+    return outcome(client >= 0 && connect(client, (const struct sockaddr *)&abstract_name, abstract_length) == 0);
 }
 
 static enum outcome send_signal(void)
@@ -163,7 +162,7 @@ static enum outcome become_another(void)
 
 static enum outcome mount_something(void)
 {
-    return outcome(mount("none", "/tmp", "tmpfs", 0, NULL) == 0);
+    return outcome(mount("none", directory, "tmpfs", 0, NULL) == 0);
 }
 
 static enum outcome map_code(void)
@@ -240,7 +239,7 @@ static enum outcome open_by_ring(void)
     if (!take_ring(&ring)) {
         return CANNOT_BE_TRIED;
     }
-    io_uring_prep_openat(io_uring_get_sqe(&ring), AT_FDCWD, SECRET, O_RDONLY, 0);
+    io_uring_prep_openat(io_uring_get_sqe(&ring), AT_FDCWD, secret, O_RDONLY, 0);
     return outcome(run_in_ring(&ring) >= 0);
 }
 
@@ -412,7 +411,7 @@ static bool prepare(void)
         }
     }
     loop_watch(loop, &watch, pipes[0], NULL, NULL);
-    terminal = open(SECRET, O_RDONLY); /* more than 2, so not this one for seccomp: */
+    terminal = open(secret, O_RDONLY); /* more than 2, so not this one for seccomp: */
     if (terminal < 0 || dup2(terminal, STDIN_FILENO) || close(terminal)) {
         return false;
     }
@@ -504,33 +503,65 @@ static void try_all(const struct layer *layer)
     }
 }
 
-/* Somebody to be harmed: a process, a port, an abstract socket, files. */
-static bool set_up(const char *itself)
+/* Of numbers and names that the kernel chooses: several of us may be about. */
+static bool make_sockets(void)
 {
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    const int port = socket(AF_INET, SOCK_STREAM, 0), abstract = socket(AF_UNIX, SOCK_STREAM, 0), on = 1;
+    const int port = socket(AF_INET, SOCK_STREAM, 0), abstract = socket(AF_UNIX, SOCK_STREAM, 0);
     struct ifreq interface = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-    const int from = open(itself, O_RDONLY);
-    const int to = open(ITSELF, O_WRONLY | O_CREAT | O_TRUNC, 0700);
-    const int secret = open(SECRET, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    socklen_t length = sizeof(port_address);
+
+    (void)ioctl(port, SIOCSIFFLAGS, &interface);
+    port_address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(port, (const struct sockaddr *)&port_address, length) || listen(port, 64) ||
+        getsockname(port, (struct sockaddr *)&port_address, &length) ||
+        bind(abstract, (const struct sockaddr *)&abstract_name, abstract_length) || listen(abstract, 64)) {
+        return false;
+    }
+    abstract_length = sizeof(abstract_name);
+    return getsockname(abstract, (struct sockaddr *)&abstract_name, &abstract_length) == 0;
+}
+
+static bool copy(const char *program)
+{
+    const int from = open(program, O_RDONLY), to = open(itself, O_WRONLY | O_CREAT | O_EXCL, 0700);
     char data[65536];
     ssize_t length;
 
-    (void)ioctl(port, SIOCSIFFLAGS, &interface);
-    (void)setsockopt(port, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(port, (const struct sockaddr *)&address, sizeof(address)) || listen(port, 64) ||
-        bind(abstract, (const struct sockaddr *)&name, NAME_LENGTH) || listen(abstract, 64) ||
-        write(secret, "secret", 6) != 6) {
-        return false;
-    }
     while ((length = read(from, data, sizeof(data))) > 0) {
         if (write(to, data, (size_t)length) != length) {
             return false;
         }
     }
-    if (length < 0 || fchmod(to, 04755) || close(to) || close(from) || close(secret)) {
+    return length == 0 && !fchmod(to, 04755) && !close(to) && !close(from);
+}
+
+/* Other users get to a file in the directory if they know its name. */
+static bool make_files(const char *program)
+{
+    int file;
+
+    if (!mkdtemp(directory) || chmod(directory, 0711)) {
+        return false;
+    }
+    (void)snprintf(secret, sizeof(secret), "%s/secret", directory);
+    (void)snprintf(itself, sizeof(itself), "%s/itself", directory);
+    (void)snprintf(made, sizeof(made), "%s/made", directory);
+    file = open(secret, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    return write(file, "secret", 6) == 6 && !close(file) && copy(program);
+}
+
+static void remove_files(void)
+{
+    (void)unlink(secret);
+    (void)unlink(itself);
+    (void)unlink(made);
+    (void)rmdir(directory);
+}
+
+/* Somebody to be harmed: a process, a port, an abstract socket, files. */
+static bool set_up(const char *program)
+{
+    if (!make_sockets() || !make_files(program)) {
         return false;
     }
     victim = fork();
@@ -566,6 +597,7 @@ int main(int argc, char **argv)
     }
     if (!set_up(argv[0][0] == '/' ? argv[0] : "/proc/self/exe")) {
         (void)printf("Bail out! %s\n", strerror(errno));
+        remove_files();
         return 1;
     }
     for (unsigned int i = 0; i < ATTEMPTS; i++) {
@@ -589,9 +621,7 @@ int main(int argc, char **argv)
         try_all(&more_landlock[1]);
     }
     (void)kill(victim, SIGKILL);
-    (void)unlink(SECRET);
-    (void)unlink(ITSELF);
-    (void)unlink("/tmp/sb-sandbox-new");
+    remove_files();
     (void)printf("1..%u\n", tests);
     return failures > 0;
 }

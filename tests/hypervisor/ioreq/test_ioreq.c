@@ -185,7 +185,9 @@ static int start(void **state)
     for (i = 0; i < ARRAY_SIZE(regs.x); i++) {
         regs.x[i] = BEFORE;
     }
-    guest = (struct domain){.domain_id = 1, .creation_finished = true, .options = XEN_DOMCTL_CDF_trap_unmapped_accesses};
+    guest = (struct domain){
+        .domain_id = 1, .creation_finished = true, .options = XEN_DOMCTL_CDF_trap_unmapped_accesses,
+    };
     for (i = 0; i < VCPUS; i++) {
         vcpu[i] = (struct vcpu){.domain = &guest, .vcpu_id = i};
         guest.vcpu[i] = &vcpu[i];
@@ -419,7 +421,7 @@ static void back_and_forth(void)
     slot(0)->state = slot(0)->state == STATE_IOREQ_READY ? STATE_IOREQ_INPROCESS : STATE_IOREQ_READY;
 }
 
-/* An emulator on another processor turns its slot's state: without a bound the vCPU would look at it for ever, at EL2. */
+/* Another processor turns its slot's state: without a bound the vCPU would look at it for ever, at EL2. */
 static void a_state_that_goes_back_and_forth_crashes_the_guest(void **state)
 {
     serve();

@@ -42,7 +42,8 @@ struct killing killing;
 
 int domain_kill(struct domain *d)
 {
-    hypervisor_assert(!d->is_dying || killing.softirqs, "a domain is killed again without softirqs", __FILE__, __LINE__);
+    hypervisor_assert(!d->is_dying || killing.softirqs, "a domain is killed again without softirqs", __FILE__,
+                      __LINE__);
     hypervisor_assert(killing.calls > 0, "a domain is killed that is dead", __FILE__, __LINE__);
     d->is_dying = true;
     killing.softirqs = false;

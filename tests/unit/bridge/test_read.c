@@ -364,11 +364,11 @@ static void virtio_pci_ranges_obey_the_rules(void **state)
     PUT_CELLS(&tree, "virtio-pci-ranges", 0, 0x10080000, 0, 0x34000000, 0x40, 0);
     assert_read_refused(&tree, bridge_read, "virtio-pci: ecam_address 0x10080000: must be a multiple of 0x100000");
     PUT_CELLS(&tree, "virtio-pci-ranges", 0, 0x10000000, 0, 0xff000000, 0x40, 0);
-    assert_read_refused(&tree, bridge_read, "virtio-pci: memory_address 0xff000000: the window must not cross 4 GiB: it "
-                                            "is either 32-bit or 64-bit memory space");
+    assert_read_refused(&tree, bridge_read, "virtio-pci: memory_address 0xff000000: the window must not cross 4 GiB: "
+                                            "it is either 32-bit or 64-bit memory space");
     PUT_CELLS(&tree, "virtio-pci-ranges", 0, 0x10000000, 0, 0x34000000, 0x100, 0);
-    assert_read_refused(&tree, bridge_read, "virtio-pci: prefetch_address 0x10000000000: the window must end at or below "
-                                            "the guest's last physical address 0xffffffffff");
+    assert_read_refused(&tree, bridge_read, "virtio-pci: prefetch_address 0x10000000000: the window must end at or "
+                                            "below the guest's last physical address 0xffffffffff");
     PUT_CELLS(&tree, "virtio-pci-ranges", 0, 0x10000000, 0, 0x1f000000, 0x40, 0);
     assert_read_refused(&tree, bridge_read, "virtio-pci: memory_address 0x1f000000: 0x1f000000-0x20ffffff overlaps the "
                                             "ECAM window 0x10000000-0x1fffffff; move one of them");
@@ -582,8 +582,8 @@ static void child_without_memory_or_with_windows_of_size_0(void **state)
     assert_read_refused(&tree, bridge_read_child, REG_REASON);
     PUT_TEXTS(&tree, "reg-names", "ecam\0memory\0prefetch");
     PUT_CELLS(&tree, "reg", 0, 0x60000000, 0, 0x1000000, 0, 0x62000000, 0, 0x2000000, 0, 0x70000000, 0, 0);
-    assert_read_refused(&tree, bridge_read_child, PCI "prefetch_address 0x70000000: must be 0, because prefetch_size is 0 "
-                                                      "(no such window)");
+    assert_read_refused(&tree, bridge_read_child, PCI "prefetch_address 0x70000000: must be 0, because prefetch_size "
+                                                      "is 0 (no such window)");
     PUT_CELLS(&tree, "reg", 0, 0x60000000, 0, 0x1000000, 0, 0x62000000, 0, 0x2000000, 0, 0, 0, 0);
     (void)assert_read(&tree, bridge_read_child, BRIDGE_COMPATIBLE);
     finish(&tree);
@@ -683,8 +683,8 @@ static void grants_by_being_there(void **state)
     assert_int_equal(bridge.flags, BRIDGE_FLAG_GRANTS);
     assert_int_equal(bridge_check_domain(&bridge, BRIDGE_COMPATIBLE, true, UINT32_MAX, &diagnosis), 0);
     assert_int_equal(bridge_check_domain(&bridge, BRIDGE_COMPATIBLE, false, UINT32_MAX, &diagnosis), -EINVAL);
-    assert_message(&diagnosis, PCI "flags 0x1: GRANTS (bit 0) needs the domain's grant table: add xen,enhanced, or clear "
-                                   "the bit");
+    assert_message(&diagnosis, PCI "flags 0x1: GRANTS (bit 0) needs the domain's grant table: add xen,enhanced, or "
+                                   "clear the bit");
     finish(&tree);
 }
 
@@ -780,11 +780,11 @@ static void plain_ranges_are_whole_pages(void **state)
     assert_read_refused(&tree, bridge_read_child, MMIO "reg address 0x10000000000: the window must end at or below the "
                                                        "guest's last physical address 0xffffffffff");
     PUT_CELLS(&tree, "reg", 0, 0x1000, 0xffffffff, 0xfffff000);
-    assert_read_refused(&tree, bridge_read_child, MMIO "reg address 0x1000: the window must end at or below the guest's "
-                                                       "last physical address 0xffffffffff");
+    assert_read_refused(&tree, bridge_read_child, MMIO "reg address 0x1000: the window must end at or below the "
+                                                       "guest's last physical address 0xffffffffff");
     PUT_CELLS(&tree, "reg", 0, 0x70000000, 0, 0x2000, 0, 0x70001000, 0, 0x1000);
-    assert_read_refused(&tree, bridge_read_child, MMIO "prefetch_address 0x70001000: 0x70001000-0x70001fff overlaps the "
-                                                       "memory window 0x70000000-0x70001fff; move one of them");
+    assert_read_refused(&tree, bridge_read_child, MMIO "prefetch_address 0x70001000: 0x70001000-0x70001fff overlaps "
+                                                       "the memory window 0x70000000-0x70001fff; move one of them");
     finish(&tree);
 }
 
@@ -900,7 +900,8 @@ static void bridge_and_plain_ranges(void **state)
     plain.interrupt_first = 50;
     plain.interrupt_count = 1;
     assert_int_equal(bridge_check_bridge(&plain, BRIDGE_COMPATIBLE_MMIO, &bridge, &diagnosis), -EEXIST);
-    assert_message(&diagnosis, MMIO "irq_start 50: 50-50 overlaps another bridge of the domain 44-63; move one of them");
+    assert_message(&diagnosis,
+                   MMIO "irq_start 50: 50-50 overlaps another bridge of the domain 44-63; move one of them");
 }
 
 static void plain_ranges_make_no_nodes(void **state)

@@ -28,6 +28,13 @@ expect() {
 
 expect 0 'Usage: sidebridge-dm --domain N' --help
 expect 0 'sidebridge-dm ' --version
+for option in --help --version; do
+    said=$("$program" $option 2>&1 > /dev/full)
+    if [ $? -ne 1 ] || [ "$said" != 'sidebridge-dm: standard output: No space left on device' ]; then
+        echo "'$option > /dev/full' says '$said'"
+        failures=$((failures + 1))
+    fi
+done
 expect 2 "an option is missing: '--domain'"
 expect 2 "an option is missing: '--domain'" --blk disk
 expect 2 "--domain wants a domain id: 'x'" --domain x
@@ -82,7 +89,8 @@ if [ ! -e /dev/xen/privcmd ]; then
         unshare -rm sh -c 'mount -t tmpfs none /dev && exec "$@" 2>&-' sh "$program" "$@"
         unshare -rm sh -c 'mount -t tmpfs none /dev && exec "$@" <&- >&- 2>&-' sh "$program" "$@"
         said=$(unshare -rm sh -c 'mount -t tmpfs none /dev && exec "$@"' sh "$program" "$@" 2>&1)
-        if [ $? -ne 1 ] || [ "${said%%:*}" != sidebridge-dm ] || [ "${said#*/dev/null cannot be opened}" = "$said" ]; then
+        if [ $? -ne 1 ] || [ "${said%%:*}" != sidebridge-dm ] ||
+            [ "${said#*/dev/null cannot be opened}" = "$said" ]; then
             echo "without /dev/null: '$said'"
             failures=$((failures + 1))
         fi

@@ -36,7 +36,8 @@ sed -e 's/{ \.\.\. }/{ }/' "$root/docs/binding.md" | awk -v work="$work" '
 count=0
 for source in "$work"/example-*.dts; do
     count=$((count + 1))
-    if ! "$dtc" -q -I dts -O dtb -o "$work/tree.dtb" "$source" || ! "$tool" check "$work/tree.dtb" > "$work/said" 2>&1 ||
+    if ! "$dtc" -q -I dts -O dtb -o "$work/tree.dtb" "$source" ||
+        ! "$tool" check "$work/tree.dtb" > "$work/said" 2>&1 ||
         grep -q 'warning: ' "$work/said" || ! grep -q ' 1 with a bridge' "$work/said" ||
         ! "$tool" node "$work/tree.dtb" domU1 > "$work/nodes" 2>&1; then
         cat "$source" "$work/said"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Every reason that bridge/ gives for a refusal, and every name that it gives to what is in the way, stands in
-# docs/binding.md, and in a unit test of bridge/. So do the hypervisor's own. And the tool's limits are the hypervisor's.
+# docs/binding.md, and in a unit test of bridge/. So do the hypervisor's own. And the tool's limits are the
+# hypervisor's.
 #
 #   reasons.sh ROOT
 set -u

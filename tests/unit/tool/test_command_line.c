@@ -427,6 +427,7 @@ static void qemu_args_of_what_qemu_cannot_serve(void **state)
 
 static void output_that_cannot_be_written(void **state)
 {
+    char *const texts[] = {"--help", "--version", "check --help"};
     char command[4096];
 
     (void)state;
@@ -435,6 +436,13 @@ static void output_that_cannot_be_written(void **state)
     assert_int_equal(WEXITSTATUS(system(command)), 1);
     snprintf(command, sizeof(command), "'%s' check '%s' > /dev/full 2> /dev/null", tool, tree("good-plain.dtb"));
     assert_int_equal(WEXITSTATUS(system(command)), 1);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        snprintf(command, sizeof(command), "test \"$('%s' %s 2>&1 > /dev/full)\" = "
+                 "'sidebridge: standard output: No space left on device'", tool, texts[i]);
+        assert_int_equal(WEXITSTATUS(system(command)), 0);
+        snprintf(command, sizeof(command), "'%s' %s > /dev/full 2> /dev/null", tool, texts[i]);
+        assert_int_equal(WEXITSTATUS(system(command)), 1);
+    }
 }
 
 /* Also where the file that is read gets the descriptor of what is written to. */
