@@ -6,11 +6,12 @@
 #include "options.h"
 
 static const char usage[] =
-    "usage: sidebridge check [--address-bits N] [--xen VERSION] FILE...\n"
+    "usage: sidebridge check [--json] [--address-bits N] [--xen VERSION] FILE...\n"
     "\n"
     "Checks the PCI host bridges of the domains in host device trees (.dtb; - is the standard input), in the words of\n"
     "the hypervisor. Exit status: 0 all is well, 1 something is wrong, 2 the command line is.\n"
     "\n"
+    OPTIONS_JSON
     OPTIONS_COMMON;
 
 static void print_summary(const struct options *options, const struct domains *domains, const char *name,
@@ -18,7 +19,10 @@ static void print_summary(const struct options *options, const struct domains *d
 {
     size_t bridges = 0;
 
-    (void)options, (void)name;
+    (void)name;
+    if (options->document != NULL) {
+        return;
+    }
     for (size_t i = 0; i < domains->count; i++) {
         bridges += domains->domains[i]->bridge_count != 0 ? 1u : 0u;
     }
@@ -29,7 +33,7 @@ static void print_summary(const struct options *options, const struct domains *d
 
 int command_check(int count, char **arguments)
 {
-    struct options options = {.usage = usage, .operands_min = 1, .operands_max = INT_MAX};
+    struct options options = {.usage = usage, .takes_json = true, .operands_min = 1, .operands_max = INT_MAX};
     int status = EXIT_OK;
 
     if (!options_read(&options, count, arguments, &status)) {
@@ -40,5 +44,5 @@ int command_check(int count, char **arguments)
             status = EXIT_PROBLEMS;
         }
     }
-    return status;
+    return options_end(&options, status);
 }

@@ -56,24 +56,24 @@ static void check_ram(const struct domain *domain, const struct host *host, unsi
                      "no kernel: Xen wants a child that is compatible with \"multiboot,kernel\", \"multiboot,module\"");
     }
     if (domain->has_memory && domain->memory_kib * KIB < domain->modules_size + TREE_ROOM) {
-        report_write(report, REPORT_ERROR, domain->path,
-                     "memory: %" PRIu64 " KiB: too little for its kernel, ramdisk and device tree, which want %" PRIu64
-                     " KiB; the unit is KiB", domain->memory_kib, (domain->modules_size + TREE_ROOM) / KIB);
+        report_property(report, REPORT_ERROR, domain->path, "memory",
+                        "%" PRIu64 " KiB: too little for its kernel, ramdisk and device tree, which want %" PRIu64
+                        " KiB; the unit is KiB", domain->memory_kib, (domain->modules_size + TREE_ROOM) / KIB);
     }
     if (ram != 0 && domain->static_count == 0 && domain->memory_kib > ram / KIB) {
-        report_write(report, REPORT_WARNING, domain->path,
-                     "memory: %" PRIu64 " KiB: the board has %" PRIu64 " KiB, unless firmware writes more into its "
-                     "tree; the unit is KiB", domain->memory_kib, ram / KIB);
+        report_property(report, REPORT_WARNING, domain->path, "memory",
+                        "%" PRIu64 " KiB: the board has %" PRIu64 " KiB, unless firmware writes more into its tree; "
+                        "the unit is KiB", domain->memory_kib, ram / KIB);
     }
     for (unsigned int i = 0; i < domain->range_count; i++) {
         const struct domain_range *range = &domain->ranges[i];
         const uint64_t last = range->base + (range->size - 1);
 
         if (range->kind == DOMAIN_RAM && (last < range->base || last >> address_bits != 0)) {
-            report_write(report, REPORT_ERROR, domain->path,
-                         "memory: guest RAM 0x%" PRIx64 "-0x%" PRIx64 " must end at or below the guest's last "
-                         "physical address 0x%" PRIx64 " (--address-bits)", range->base, last,
-                         ((uint64_t)1 << address_bits) - 1u);
+            report_property(report, REPORT_ERROR, domain->path, "memory",
+                            "guest RAM 0x%" PRIx64 "-0x%" PRIx64 " must end at or below the guest's last physical "
+                            "address 0x%" PRIx64 " (--address-bits)", range->base, last,
+                            ((uint64_t)1 << address_bits) - 1u);
         }
         /* What is there whoever the guest is, such as the grant table, is there in its RAM's place. */
         for (unsigned int j = 0; range->kind == DOMAIN_RAM && j < domain->range_count; j++) {
@@ -81,10 +81,10 @@ static void check_ram(const struct domain *domain, const struct host *host, unsi
 
             if (other->kind == DOMAIN_LAYOUT && domain->enhanced &&
                 overlap(range->base, range->size, other->base, other->size)) {
-                report_write(report, REPORT_ERROR, domain->path,
-                             "xen,static-mem: guest RAM 0x%" PRIx64 "-0x%" PRIx64 " overlaps %s 0x%" PRIx64
-                             "-0x%" PRIx64 "; move it", range->base, last, other->name, other->base,
-                             other->base + (other->size - 1));
+                report_property(report, REPORT_ERROR, domain->path, "xen,static-mem",
+                                "guest RAM 0x%" PRIx64 "-0x%" PRIx64 " overlaps %s 0x%" PRIx64 "-0x%" PRIx64
+                                "; move it", range->base, last, other->name, other->base,
+                                other->base + (other->size - 1));
             }
         }
     }
@@ -96,27 +96,27 @@ static void check_static_memory(const struct domains *domains, const struct doma
     const uint64_t last = memory->base + (memory->size - 1);
 
     if (memory->size == 0 || memory->base % PAGE != 0 || memory->size % PAGE != 0 || last < memory->base) {
-        report_write(report, REPORT_ERROR, domain->path,
-                     "xen,static-mem: 0x%" PRIx64 " bytes at 0x%" PRIx64 ": must be whole pages of 4 KiB", memory->size,
-                     memory->base);
+        report_property(report, REPORT_ERROR, domain->path, "xen,static-mem",
+                        "0x%" PRIx64 " bytes at 0x%" PRIx64 ": must be whole pages of 4 KiB", memory->size,
+                        memory->base);
         return;
     }
     if (host->bank_count != 0 && !has_ram(host, memory->base, memory->size)) {
         const bool hole = memory->base <= last_ram(host);
 
         /* A hole stays a hole; what follows the last bank may be RAM that only firmware knows. */
-        report_write(report, hole ? REPORT_ERROR : REPORT_WARNING, domain->path,
-                     "xen,static-mem: 0x%" PRIx64 "-0x%" PRIx64 ": the board has no RAM there%s", memory->base, last,
-                     hole ? "" : ", unless firmware writes more into its tree");
+        report_property(report, hole ? REPORT_ERROR : REPORT_WARNING, domain->path, "xen,static-mem",
+                        "0x%" PRIx64 "-0x%" PRIx64 ": the board has no RAM there%s", memory->base, last,
+                        hole ? "" : ", unless firmware writes more into its tree");
     }
     for (unsigned int i = 0; i < host->module_count; i++) {
         const struct host_module *module = &host->modules[i];
 
         if (overlap(memory->base, memory->size, module->range.base, module->range.size)) {
-            report_write(report, REPORT_ERROR, domain->path,
-                         "xen,static-mem: 0x%" PRIx64 "-0x%" PRIx64 " overlaps the boot module %.128s 0x%" PRIx64 "-0x%"
-                         PRIx64 "; move one of them", memory->base, last, module->path, module->range.base,
-                         module->range.base + (module->range.size - 1));
+            report_property(report, REPORT_ERROR, domain->path, "xen,static-mem",
+                            "0x%" PRIx64 "-0x%" PRIx64 " overlaps the boot module %.128s 0x%" PRIx64 "-0x%" PRIx64
+                            "; move one of them", memory->base, last, module->path, module->range.base,
+                            module->range.base + (module->range.size - 1));
         }
     }
     for (size_t i = 0; i < domains->count && domains->domains[i] != domain; i++) {
@@ -124,11 +124,10 @@ static void check_static_memory(const struct domains *domains, const struct doma
 
         for (unsigned int j = 0; j < other->static_count; j++) {
             if (overlap(memory->base, memory->size, other->static_memory[j].base, other->static_memory[j].size)) {
-                report_write(report, REPORT_ERROR, domain->path,
-                             "xen,static-mem: 0x%" PRIx64 "-0x%" PRIx64 " overlaps that of %.128s 0x%" PRIx64
-                             "-0x%" PRIx64 "; move one of them", memory->base, last, other->path,
-                             other->static_memory[j].base,
-                             other->static_memory[j].base + (other->static_memory[j].size - 1));
+                report_property(report, REPORT_ERROR, domain->path, "xen,static-mem",
+                                "0x%" PRIx64 "-0x%" PRIx64 " overlaps that of %.128s 0x%" PRIx64 "-0x%" PRIx64
+                                "; move one of them", memory->base, last, other->path, other->static_memory[j].base,
+                                other->static_memory[j].base + (other->static_memory[j].size - 1));
             }
         }
     }
@@ -143,26 +142,42 @@ static void check_vpl011(const struct domain *domain, const struct host *host, s
     switch (host->uart_state) {
     case HOST_UART_FOUND:
         if (host->uart.size < GUEST_PL011_SIZE) {
-            report_write(report, REPORT_ERROR, domain->path,
-                         "vpl011: takes the place of Xen's console in a direct-mapped domain, whose registers "
-                         "0x%" PRIx64 "-0x%" PRIx64 " are less than a page; leave vpl011 out", host->uart.base,
-                         host->uart.base + (host->uart.size - 1));
+            report_property(report, REPORT_ERROR, domain->path, "vpl011",
+                            "takes the place of Xen's console in a direct-mapped domain, whose registers 0x%" PRIx64
+                            "-0x%" PRIx64 " are less than a page; leave vpl011 out", host->uart.base,
+                            host->uart.base + (host->uart.size - 1));
         } else if (host->uart_interrupt == 0) {
-            report_write(report, REPORT_NOTE, domain->path,
-                         "vpl011: the interrupt of Xen's console is not known, not checked");
+            report_property(report, REPORT_NOTE, domain->path, "vpl011",
+                            "the interrupt of Xen's console is not known, not checked");
         }
         break;
     case HOST_UART_UNKNOWN:
-        report_write(report, REPORT_ERROR, domain->path,
-                     "vpl011: takes the place of Xen's console in a direct-mapped domain, and Xen has no driver for "
-                     "what dtuart= or stdout-path names, or it is disabled; leave vpl011 out");
+        report_property(report, REPORT_ERROR, domain->path, "vpl011",
+                        "takes the place of Xen's console in a direct-mapped domain, and Xen has no driver for what "
+                        "dtuart= or stdout-path names, or it is disabled; leave vpl011 out");
         break;
     case HOST_UART_NONE:
     default:
-        report_write(report, REPORT_ERROR, domain->path,
-                     "vpl011: takes the place of Xen's console in a direct-mapped domain, and there is none: neither "
-                     "dtuart= in xen,xen-bootargs nor stdout-path names a node of this tree");
+        report_property(report, REPORT_ERROR, domain->path, "vpl011",
+                        "takes the place of Xen's console in a direct-mapped domain, and there is none: neither "
+                        "dtuart= in xen,xen-bootargs nor stdout-path names a node of this tree");
         break;
+    }
+}
+
+/* Xen 4.17 does not tell a guest how many regions of redistributors there are, which then takes the first for all. */
+static void check_redistributors(const struct domains *domains, const struct domain *domain, struct report *report)
+{
+    unsigned int regions = 0;
+
+    for (unsigned int i = 0; i < domain->range_count; i++) {
+        regions += domain->ranges[i].kind == DOMAIN_HARDWARE && strcmp(domain->ranges[i].name, "the vGIC") == 0;
+    }
+    if (!domains->xen_4_22 && domain->layout.gic_version == 3 && regions > 2) {
+        report_property(report, REPORT_WARNING, domain->path, "cpus",
+                        "%" PRIu32 ": they have redistributors in %u regions, and Xen 4.17 makes no "
+                        "#redistributor-regions: the guest finds those of the first region only; fewer vCPUs",
+                        domain->cpus, regions - 1);
     }
 }
 
@@ -183,9 +198,9 @@ static void check_backend(const struct domains *domains, const struct domain *do
         report_write(report, REPORT_WARNING, checked->path,
                      "its back end is dom0, and this tree starts none: nobody can serve the bridge");
     } else if (backend > domains->count) {
-        report_write(report, REPORT_WARNING, checked->path,
-                     "xen,backend: %u: this tree starts the domains up to %zu; that one would have to come later",
-                     backend, domains->count);
+        report_property(report, REPORT_WARNING, checked->path, "xen,backend",
+                        "%u: this tree starts the domains up to %zu; that one would have to come later", backend,
+                        domains->count);
     }
 }
 
@@ -199,10 +214,11 @@ void construction_check(const struct domains *domains, const struct host *host, 
             check_static_memory(domains, domain, &domain->static_memory[j], host, report);
         }
         if (domain->has_colors && domain->static_count != 0) {
-            report_write(report, REPORT_ERROR, domain->path,
-                         "llc-colors: Xen gives memory by colours or at fixed places (xen,static-mem), not both");
+            report_property(report, REPORT_ERROR, domain->path, "llc-colors",
+                            "Xen gives memory by colours or at fixed places (xen,static-mem), not both");
         }
         check_vpl011(domain, host, report);
+        check_redistributors(domains, domain, report);
         for (unsigned int j = 0; j < domain->bridge_count; j++) {
             check_backend(domains, domain, &domain->bridges[j], host, report);
         }

@@ -47,8 +47,8 @@ static bool read_cell(const struct host_tree_walk *walk, const char *name, uint3
         return false;
     }
     if (length != (int)sizeof(*value)) {
-        report_write(walk->tree->report, REPORT_ERROR, walk->path, "%s: length %d bytes: expected 4 bytes (1 cell)",
-                     name, length);
+        report_property(walk->tree->report, REPORT_ERROR, walk->path, name,
+                        "length %d bytes: expected 4 bytes (1 cell)", length);
         return false;
     }
     *cell = fdt32_ld(value);
@@ -62,15 +62,16 @@ static void read_memory(const struct host_tree_walk *walk, struct domain *domain
     const uint8_t *value = fdt_getprop(walk->tree->fdt, walk->node, "memory", &length);
 
     if (value == NULL) {
-        report_write(report, REPORT_ERROR, domain->path, "memory: missing; Xen cannot build the domain without it");
+        report_property(report, REPORT_ERROR, domain->path, "memory",
+                        "missing: Xen cannot build the domain without it");
     } else if (length != 8) {
-        report_write(report, REPORT_ERROR, domain->path,
-                     "memory: length %d bytes: expected 8 bytes (2 cells, the number of KiB)", length);
+        report_property(report, REPORT_ERROR, domain->path, "memory",
+                        "length %d bytes: expected 8 bytes (2 cells, the number of KiB)", length);
     } else {
         domain->memory_kib = host_tree_take_number(&value, 2);
         if (domain->memory_kib > GUEST_RAM_MAX / KIB) {
-            report_write(report, REPORT_ERROR, domain->path, "memory: %" PRIu64 " KiB: a guest has at most %llu KiB",
-                         domain->memory_kib, GUEST_RAM_MAX / KIB);
+            report_property(report, REPORT_ERROR, domain->path, "memory",
+                            "%" PRIu64 " KiB: a guest has at most %llu KiB", domain->memory_kib, GUEST_RAM_MAX / KIB);
             domain->memory_kib = 0;
         } else {
             domain->has_memory = true;
@@ -100,14 +101,15 @@ static bool check_entries(const struct host_tree_walk *walk, const char *name, u
     struct report *report = walk->tree->report;
 
     if (address_cells < 1 || address_cells > 2 || size_cells < 1 || size_cells > 2) {
-        report_write(report, REPORT_ERROR, walk->path,
-                     "%s: #address-cells %u and #size-cells %u of the parent node must each be 1 or 2", name,
-                     address_cells, size_cells);
+        report_property(report, REPORT_ERROR, walk->path, name,
+                        "#address-cells %u and #size-cells %u of the parent node must each be 1 or 2", address_cells,
+                        size_cells);
         return false;
     }
     if (length == 0 || (uint32_t)length % (entry_cells * 4u) != 0) {
-        report_write(report, REPORT_ERROR, walk->path, "%s: length %d bytes: expected entries of %u bytes (%u cells)",
-                     name, length, entry_cells * 4u, entry_cells);
+        report_property(report, REPORT_ERROR, walk->path, name,
+                        "length %d bytes: expected entries of %u bytes (%u cells)", length, entry_cells * 4u,
+                        entry_cells);
         return false;
     }
     return true;
@@ -126,7 +128,7 @@ static void read_static_memory(const struct host_tree_walk *walk, struct domain 
 
     if (next == NULL) {
         if (domain->layout.direct_mapped) {
-            report_write(report, REPORT_ERROR, domain->path, "direct-map: needs xen,static-mem");
+            report_property(report, REPORT_ERROR, domain->path, "direct-map", "needs xen,static-mem");
         } else {
             place_ram(domain, report);
         }
@@ -148,9 +150,9 @@ static void read_static_memory(const struct host_tree_walk *walk, struct domain 
         }
     }
     if (total != domain->memory_kib * KIB) {
-        report_write(report, REPORT_ERROR, domain->path,
-                     "xen,static-mem: 0x%" PRIx64 " bytes in all, but memory says 0x%" PRIx64 "; make them equal",
-                     total, domain->memory_kib * KIB);
+        report_property(report, REPORT_ERROR, domain->path, "xen,static-mem",
+                        "0x%" PRIx64 " bytes in all, but memory says 0x%" PRIx64 "; make them equal", total,
+                        domain->memory_kib * KIB);
     }
     if (!domain->layout.direct_mapped) {
         place_ram(domain, report);
@@ -168,7 +170,7 @@ static void read_shared_memory(const struct host_tree_walk *walk, struct domain 
     uint64_t base;
 
     if (next == NULL) {
-        report_write(walk->tree->report, REPORT_ERROR, walk->path, "xen,shared-mem: missing");
+        report_property(walk->tree->report, REPORT_ERROR, walk->path, "xen,shared-mem", "missing");
         return;
     }
     if ((uint32_t)length == (address_cells + size_cells) * 4u) {
@@ -186,7 +188,7 @@ static void read_shared_memory(const struct host_tree_walk *walk, struct domain 
 }
 
 /* Xen's own: enabled, also when it has no value or is not a string; "no-xenstore" too gives a grant table. */
-static bool read_enhanced(const struct host_tree_walk *walk, bool legacy_grants)
+static bool read_enhanced(const struct host_tree_walk *walk, bool xen_4_22)
 {
     int length = 0;
     const char *value = fdt_getprop(walk->tree->fdt, walk->node, "xen,enhanced", &length);
@@ -198,7 +200,7 @@ static bool read_enhanced(const struct host_tree_walk *walk, bool legacy_grants)
         return true;
     }
     return strcmp(value, "enabled") == 0 || strcmp(value, "no-xenstore") == 0 ||
-           (legacy_grants && strcmp(value, "legacy") == 0);
+           (xen_4_22 && strcmp(value, "legacy") == 0);
 }
 
 /*
@@ -210,7 +212,7 @@ static void add_gic(const struct host *host, struct domain *domain, struct repor
     uint64_t cpus = 0;
 
     if (host->gic_range_count == 0) {
-        report_write(report, REPORT_NOTE, domain->path, "direct-map: the GIC's address is not known, not checked");
+        report_property(report, REPORT_NOTE, domain->path, "direct-map", "the GIC's address is not known, not checked");
         return;
     }
     if (host->gic_version == 2) {
@@ -246,7 +248,7 @@ static void read_layout(const struct host *host, struct domain *domain, struct r
 
 /* All but the children: shared memory and modules follow in the walk. */
 static void read_domain(const struct host_tree_walk *walk, const struct host *host, struct domain *domain,
-                        bool legacy_grants)
+                        bool xen_4_22)
 {
     struct report *report = walk->tree->report;
     const void *fdt = walk->tree->fdt;
@@ -256,12 +258,12 @@ static void read_domain(const struct host_tree_walk *walk, const struct host *ho
     domain->layout.vpl011 = fdt_getprop(fdt, walk->node, "vpl011", NULL) != NULL;
     domain->layout.vpci = fdt_getprop(fdt, walk->node, "vpci", NULL) != NULL;
     domain->layout.direct_mapped = fdt_getprop(fdt, walk->node, "direct-map", NULL) != NULL;
-    domain->enhanced = read_enhanced(walk, legacy_grants);
+    domain->enhanced = read_enhanced(walk, xen_4_22);
     domain->has_colors = fdt_getprop(fdt, walk->node, "llc-colors", NULL) != NULL;
     (void)read_cell(walk, "capabilities", &domain->capabilities);
     domain->has_nr_spis = read_cell(walk, "nr_spis", &domain->nr_spis);
     if (fdt_getprop(fdt, walk->node, "cpus", NULL) == NULL) {
-        report_write(report, REPORT_ERROR, domain->path, "cpus: missing; Xen cannot build the domain without it");
+        report_property(report, REPORT_ERROR, domain->path, "cpus", "missing: Xen cannot build the domain without it");
     } else if (read_cell(walk, "cpus", &domain->cpus)) {
         rules_check_guest(domain, report);
     }
@@ -362,7 +364,7 @@ static bool walk_domains(struct domains *domains, const struct host_tree *tree, 
             if (domain == NULL) {
                 return false;
             }
-            read_domain(&walk, host, domain, domains->legacy_grants);
+            read_domain(&walk, host, domain, domains->xen_4_22);
             rules_read_bridge(&walk, domain, domains->address_bits);
         } else if (domain != NULL && walk.depth == 3) {
             rules_read_child(&walk, domain, domains->address_bits);

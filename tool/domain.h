@@ -75,7 +75,7 @@ struct domains {
     struct domain **domains;
     size_t count;
     unsigned int address_bits; /* IN: width of a guest's physical addresses; 0: 40, or what the host's tree shows */
-    bool legacy_grants;        /* IN: `xen,enhanced = "legacy"` is known, as in Xen 4.22: see options.h, --xen */
+    bool xen_4_22;             /* IN: where versions of Xen differ, go by 4.22, else by 4.17 */
 };
 
 /* False when anything is wrong, in the tree or with one of its domains; the report then says what. */

@@ -9,10 +9,9 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <libfdt.h>
-#include <stdbool.h>
 #include <string.h>
 
-static bool is_text(const char *value, int length)
+bool dts_is_text(const char *value, int length)
 {
     bool empty = true; /* the string that is being read */
 
@@ -136,7 +135,7 @@ static void print_properties(FILE *stream, const void *fdt, int node, int depth)
         fprintf(stream, "%*s%s", depth * 8, "", name);
         if (length > 0) {
             fputs(" = ", stream);
-            if (is_text(value, length)) {
+            if (dts_is_text(value, length)) {
                 print_text(stream, value, length);
             } else {
                 print_cells(stream, fdt, name, value, length, depth);

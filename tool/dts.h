@@ -3,7 +3,11 @@
 #ifndef TOOL_DTS_H
 #define TOOL_DTS_H
 
+#include <stdbool.h>
 #include <stdio.h>
+
+/* Whether a property's value is a list of printable strings. */
+bool dts_is_text(const char *value, int length);
 
 void dts_print(FILE *stream, const void *fdt);
 

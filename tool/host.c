@@ -258,7 +258,7 @@ bool host_read(struct host *host, const struct host_tree *tree)
         return false;
     }
     if (host->gic_version == 0) {
-        report_write(tree->report, REPORT_WARNING, "/", "no GIC that Xen knows; guests are taken to have a GICv3");
+        report_write(tree->report, REPORT_WARNING, "/", "no GIC that Xen knows: guests are taken to have a GICv3");
         host->gic_version = 3;
     }
     return true;

@@ -19,12 +19,13 @@
 #define TREE_SIZE 16384u
 
 static const char usage[] =
-    "usage: sidebridge node [-O dts|dtb] [--address-bits N] [--xen VERSION] FILE DOMAIN\n"
+    "usage: sidebridge node [-O dts|dtb | --json] [--address-bits N] [--xen VERSION] FILE DOMAIN\n"
     "\n"
     "Prints the device tree nodes that Xen makes for the bridges of a domain. FILE is a host device tree (.dtb; - is\n"
     "the standard input), DOMAIN the name, path or number of a domain in it.\n"
     "\n"
     "  -O FORMAT             dts, the source, or dtb (dts)\n"
+    OPTIONS_JSON
     OPTIONS_COMMON;
 
 static int begin_named(void *fdt, const char *name, uint64_t base)
@@ -66,7 +67,7 @@ static int put_memory(void *fdt, const struct domain *domain)
     return error != 0 ? error : fdt_end_node(fdt);
 }
 
-static int put_interrupt_controller(void *fdt, const struct domain *domain)
+static int put_interrupt_controller(void *fdt, const struct domain *domain, bool xen_4_22)
 {
     const char *compatible = domain->layout.gic_version == 3 ? "arm,gic-v3" : "arm,gic-400";
     struct bridge_window windows[DOMAIN_RANGES_MAX];
@@ -86,7 +87,7 @@ static int put_interrupt_controller(void *fdt, const struct domain *domain)
     error = error != 0 ? error : fdt_property_cell(fdt, "#interrupt-cells", 3);
     error = error != 0 ? error : fdt_property(fdt, "interrupt-controller", NULL, 0);
     error = error != 0 ? error : put_reg(fdt, windows, count);
-    if (error == 0 && count > 2) {
+    if (error == 0 && xen_4_22 && domain->layout.gic_version == 3) {
         error = fdt_property_cell(fdt, "#redistributor-regions", count - 1);
     }
     error = error != 0 ? error : fdt_property_cell(fdt, "phandle", GUEST_PHANDLE_GIC);
@@ -114,7 +115,7 @@ static int put_bridges(void *fdt, const struct domain *domain)
     return error;
 }
 
-static int put_tree(void *fdt, const struct domain *domain)
+static int put_tree(void *fdt, const struct domain *domain, bool xen_4_22)
 {
     int error = fdt_create(fdt, TREE_SIZE);
 
@@ -125,7 +126,7 @@ static int put_tree(void *fdt, const struct domain *domain)
     error = error != 0 ? error : put_text(fdt, "compatible", "xen,xenvm");
     error = error != 0 ? error : put_text(fdt, "model", "What Xen makes for a PCI host bridge");
     error = error != 0 ? error : put_memory(fdt, domain);
-    error = error != 0 ? error : put_interrupt_controller(fdt, domain);
+    error = error != 0 ? error : put_interrupt_controller(fdt, domain, xen_4_22);
     error = error != 0 ? error : put_bridges(fdt, domain);
     error = error != 0 ? error : fdt_end_node(fdt);
     return error != 0 ? error : fdt_finish(fdt);
@@ -147,14 +148,16 @@ static void print_plain_ranges(const struct bridge *bridge)
     }
 }
 
-static void print_tree(const struct domain *domain, bool binary, struct report *report)
+static void print_tree(const struct options *options, const struct domain *domain, struct report *report)
 {
     static uint64_t tree[TREE_SIZE / sizeof(uint64_t)];
-    const int error = put_tree(tree, domain);
+    const int error = put_tree(tree, domain, options->xen_4_22);
 
     if (error != 0) {
         report_write(report, REPORT_ERROR, domain->path, "the guest's tree cannot be made: %s", fdt_strerror(error));
-    } else if (binary) {
+    } else if (options->document != NULL) {
+        document_add_nodes(options->document, domain, tree);
+    } else if (options->binary) {
         fwrite(tree, 1, fdt_totalsize(tree), stdout);
     } else {
         for (unsigned int i = 0; i < domain->bridge_count; i++) {
@@ -172,13 +175,14 @@ static void print_domain(const struct options *options, const struct domains *do
     const struct domain *domain = domains_find_served(domains, name, report);
 
     if (domain != NULL) {
-        print_tree(domain, options->binary, report);
+        print_tree(options, domain, report);
     }
 }
 
 int command_node(int count, char **arguments)
 {
-    struct options options = {.usage = usage, .takes_format = true, .operands_min = 2, .operands_max = 2};
+    struct options options = {
+        .usage = usage, .takes_format = true, .takes_json = true, .operands_min = 2, .operands_max = 2};
 
     return options_command(&options, count, arguments, print_domain);
 }

@@ -3,12 +3,15 @@
 #include "options.h"
 
 #include <getopt.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "commands.h"
 
-#define ADDRESS_BITS_MIN     32
-#define ADDRESS_BITS_MAX     52
+#define ADDRESS_BITS_MIN 32
+#define ADDRESS_BITS_MAX 52
+
+#define OPTIONS_MAX 8 /* of one subcommand */
 
 static bool usage_error(const char *command, int *status)
 {
@@ -50,16 +53,50 @@ static bool read_format(const char *text, bool *binary)
     return true;
 }
 
+/* The options that a subcommand takes: letters for getopt_long(), and names. */
+static void list_options(const struct options *options, char *letters, struct option *names)
+{
+    static const struct {
+        struct option name;
+        const char *letters;
+        size_t taken; /* offset of what says that it is taken; 0: it always is */
+    } all[] = {
+        {{"address-bits", required_argument, NULL, 'a'}, "a:", 0},
+        {{"help", no_argument, NULL, 'h'}, "h", 0},
+        {{"xen", required_argument, NULL, 'x'}, "", 0},
+        {{"bridge", required_argument, NULL, 'b'}, "b:", offsetof(struct options, takes_bridge)},
+        {{"json", no_argument, NULL, 'j'}, "", offsetof(struct options, takes_json)},
+        {{NULL, 0, NULL, 'O'}, "O:", offsetof(struct options, takes_format)},
+    };
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (all[i].taken != 0 && !*(const bool *)((const char *)options + all[i].taken)) {
+            continue;
+        }
+        letters = stpcpy(letters, all[i].letters);
+        if (all[i].name.name != NULL) {
+            names[count++] = all[i].name;
+        }
+    }
+    names[count] = (struct option){NULL, 0, NULL, 0};
+}
+
+static bool make_document(struct options *options)
+{
+    if (options->document == NULL) {
+        options->document = document_create();
+    }
+    if (options->document == NULL) {
+        fprintf(stderr, "sidebridge: out of memory\n");
+    }
+    return options->document != NULL;
+}
+
 bool options_read(struct options *options, int count, char **arguments, int *status)
 {
-    static const struct option names[] = {
-        {"bridge", required_argument, NULL, 'b'}, /* the first, to be left out */
-        {"address-bits", required_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {"xen", required_argument, NULL, 'x'},
-        {NULL, 0, NULL, 0},
-    };
-    const char *letters = options->takes_format ? "a:hO:" : options->takes_bridge ? "a:b:h" : "a:h";
+    char letters[OPTIONS_MAX * 2 + 1];
+    struct option names[OPTIONS_MAX + 1];
     int address_bits = 0;
     bool good = true;
     int option;
@@ -67,8 +104,10 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
     options->binary = false;
     options->xen_4_22 = false;
     options->bridge = -1;
+    options->document = NULL;
+    list_options(options, letters, names);
     do {
-        option = getopt_long(count, arguments, letters, options->takes_bridge ? names : names + 1, NULL);
+        option = getopt_long(count, arguments, letters, names, NULL);
         switch (option) {
         case -1:
             break;
@@ -83,8 +122,13 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
 
         case 'h':
             fputs(options->usage, stdout);
+            document_destroy(options->document);
             *status = options_end_output();
             return false;
+
+        case 'j':
+            good = make_document(options);
+            break;
 
         case 'O':
             good = read_format(optarg, &options->binary);
@@ -107,7 +151,27 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
                                                                                   : "too many operands");
         good = false;
     }
+    if (!good) {
+        document_destroy(options->document);
+    }
     return good || usage_error(arguments[0], status);
+}
+
+static void read_domains(const struct options *options, struct domains *domains, const char *file,
+                         options_print_fn *print, const char *name, struct report *report)
+{
+    struct host_tree tree;
+
+    if (!host_tree_init(&tree, file, report)) {
+        return;
+    }
+    (void)domains_read(domains, &tree);
+    if (options->document != NULL) {
+        document_add_domains(options->document, domains);
+    }
+    print(options, domains, name, report);
+    domains_finish(domains);
+    host_tree_finish(&tree);
 }
 
 int options_end_output(void)
@@ -121,17 +185,32 @@ int options_end_output(void)
 
 int options_run(const struct options *options, const char *file, const char *name, options_print_fn *print)
 {
-    struct report report = {.stream = stderr, .file = strcmp(file, "-") == 0 ? "<stdin>" : file};
-    struct domains domains = {.address_bits = options->address_bits, .legacy_grants = options->xen_4_22};
-    struct host_tree tree;
+    struct report report = {
+        .stream = options->document == NULL ? stderr : NULL,
+        .file = strcmp(file, "-") == 0 ? "<stdin>" : file,
+    };
+    struct domains domains = {.address_bits = options->address_bits, .xen_4_22 = options->xen_4_22};
 
-    if (host_tree_init(&tree, file, &report)) {
-        (void)domains_read(&domains, &tree);
-        print(options, &domains, name, &report);
-        domains_finish(&domains);
-        host_tree_finish(&tree);
+    if (options->document != NULL) {
+        document_begin_file(options->document, &report, options->xen_4_22 ? "4.22" : "4.17");
+    }
+    read_domains(options, &domains, file, print, name, &report);
+    if (options->document != NULL) {
+        document_end_file(options->document, &report);
     }
     return options_end_output() == EXIT_OK && report.errors == 0 ? EXIT_OK : EXIT_PROBLEMS;
+}
+
+int options_end(struct options *options, int status)
+{
+    if (options->document != NULL) {
+        const bool printed = document_print(options->document) && options_end_output() == EXIT_OK;
+
+        document_destroy(options->document);
+        options->document = NULL;
+        return printed ? status : EXIT_PROBLEMS;
+    }
+    return status;
 }
 
 int options_command(struct options *options, int count, char **arguments, options_print_fn *print)
@@ -141,6 +220,7 @@ int options_command(struct options *options, int count, char **arguments, option
     if (!options_read(options, count, arguments, &status)) {
         return status;
     }
-    return options_run(options, arguments[options->operand],
-                       options->operand + 1 < count ? arguments[options->operand + 1] : NULL, print);
+    status = options_run(options, arguments[options->operand],
+                         options->operand + 1 < count ? arguments[options->operand + 1] : NULL, print);
+    return options_end(options, status);
 }

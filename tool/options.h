@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "document.h"
 #include "domain.h"
 
 /* What --help says of the options that all have. */
@@ -17,19 +18,27 @@ struct options {
     const char *usage;         /* IN: what --help prints */
     bool takes_format;         /* IN: -O is an option of this subcommand */
     bool takes_bridge;         /* IN: --bridge is */
+    bool takes_json;           /* IN: --json is */
     int operands_min;          /* IN */
     int operands_max;          /* IN */
     unsigned int address_bits; /* OUT; 0: not given */
     bool xen_4_22;             /* OUT: --xen 4.22 */
     bool binary;               /* OUT: -O dtb */
     int bridge;                /* OUT: --bridge; -1: not given */
+    struct document *document; /* OUT: --json, to be printed by options_end(); NULL: not given */
     int operand;               /* OUT: index of the first operand */
 };
 
-/* False when the subcommand has nothing more to do: it returns *status. */
+/* What --help says of --json. */
+#define OPTIONS_JSON "      --json            one JSON document with all of it; its form is in sidebridge(1)\n"
+
+/* False when the subcommand has nothing more to do: it returns *status. Else options_end() has to follow. */
 bool options_read(struct options *options, int count, char **arguments, int *status);
 
-/* What a subcommand prints of a tree's domains; name is the one that the command line names, or NULL. */
+/*
+ * What a subcommand prints of a tree's domains; name is the one that the command line names, or NULL. With --json it
+ * prints nothing, but may add to the document, in which the domains are.
+ */
 typedef void options_print_fn(const struct options *options, const struct domains *domains, const char *name,
                               struct report *report);
 
@@ -41,6 +50,9 @@ int options_run(const struct options *options, const char *file, const char *nam
 
 /* Flushes the standard output. EXIT_PROBLEMS, having said why, when not all could be written. */
 int options_end_output(void);
+
+/* Prints the document, if there is one. The exit status: that of the runs, or EXIT_PROBLEMS. */
+int options_end(struct options *options, int status);
 
 /* All of a subcommand whose operands are a tree and, if it is there, a domain. */
 int options_command(struct options *options, int count, char **arguments, options_print_fn *print);

@@ -45,7 +45,7 @@ static void print_arguments(const struct domain *domain, const struct bridge *br
     const unsigned int count = domain_ram(domain, banks);
 
     if (count == 0) {
-        report_write(report, REPORT_ERROR, domain->path, "memory: none; QEMU serves no domain without RAM");
+        report_property(report, REPORT_ERROR, domain->path, "memory", "none; QEMU serves no domain without RAM");
         return;
     }
     if (domain->layout.direct_mapped && count > QEMU_RAM_BANKS) {
@@ -83,15 +83,15 @@ static void print_bridge(const struct domain *domain, int number, struct report 
     }
     chosen = &domain->bridges[number < 0 ? 0 : number];
     if (chosen->bridge.ecam.size == 0) {
-        report_write(report, REPORT_ERROR, chosen->path, "%s: plain ranges; QEMU serves a PCI host bridge only",
-                     chosen->property);
+        report_property(report, REPORT_ERROR, chosen->path, chosen->property,
+                        "plain ranges; QEMU serves a PCI host bridge only");
     } else if (chosen->bridge.ecam.size != QEMU_ECAM_SIZE) {
-        report_write(report, REPORT_ERROR, chosen->path,
-                     "%s: ecam_size 0x%" PRIx64 ": QEMU serves 0x%llx (256 MiB, 256 buses) only; make it that large",
-                     chosen->property, chosen->bridge.ecam.size, QEMU_ECAM_SIZE);
+        report_property(report, REPORT_ERROR, chosen->path, chosen->property,
+                        "ecam_size 0x%" PRIx64 ": QEMU serves 0x%llx (256 MiB, 256 buses) only; make it that large",
+                        chosen->bridge.ecam.size, QEMU_ECAM_SIZE);
     } else if (number > 0 && domain->bridges[0].bridge.ecam.size != 0) {
-        report_write(report, REPORT_ERROR, chosen->path,
-                     "%s: QEMU claims its functions on the domain's bridge 0; make this one that", chosen->property);
+        report_property(report, REPORT_ERROR, chosen->path, chosen->property,
+                        "QEMU claims its functions on the domain's bridge 0; make this one that");
     } else {
         print_arguments(domain, &chosen->bridge, report);
     }

@@ -8,10 +8,13 @@
 static void report_diagnosis(struct report *report, enum report_level level, const char *path,
                              const struct bridge_diagnosis *diagnosis)
 {
+    char property[BRIDGE_DIAGNOSIS_MAX];
     char text[BRIDGE_DIAGNOSIS_MAX];
 
+    /* Of the one wording, which begins with the property. */
     bridge_diagnosis_format(diagnosis, text, sizeof(text));
-    report_write(report, level, path, "%s", text);
+    snprintf(property, sizeof(property), "%.*s", (int)strcspn(text, ":"), text);
+    report_property(report, level, path, property, "%s", text + strlen(property) + strlen(": "));
 }
 
 /* The properties of a domain's node that make a bridge. */
@@ -63,8 +66,8 @@ static struct name_count count_names(const struct host_tree_walk *walk)
         if (i < NAMES) {
             count.of[i]++;
         } else if (meant(name) != NULL) {
-            report_write(walk->tree->report, REPORT_WARNING, walk->path,
-                         "%.64s: Xen does not know this property; is it meant to be %s?", name, meant(name));
+            report_property(walk->tree->report, REPORT_WARNING, walk->path, name,
+                            "Xen does not know this property; is it meant to be %s?", meant(name));
         }
     }
     return count;
@@ -77,8 +80,8 @@ static bool check_once(const struct host_tree_walk *walk, const struct name_coun
 
     for (unsigned int i = 0; i < NAMES; i++) {
         if (count->of[i] > 1) {
-            report_write(walk->tree->report, REPORT_ERROR, walk->path, "%s: present %u times; keep one of them",
-                         names[i], count->of[i]);
+            report_property(walk->tree->report, REPORT_ERROR, walk->path, names[i],
+                            "present %u times; keep one of them", count->of[i]);
             once = false;
         }
     }
@@ -155,12 +158,12 @@ static void check_compatible(const struct host_tree_walk *walk)
         if (strstr(text, "ioreq") != NULL || strstr(text, "pci-host") != NULL ||
             (strncmp(text, "xen,", 4) == 0 && strstr(text, "mmio") != NULL)) {
             if (next + size == end) {
-                report_write(walk->tree->report, REPORT_WARNING, walk->path,
-                             "compatible: \"%s\" does not end in NUL; Xen does not read it", text);
+                report_property(walk->tree->report, REPORT_WARNING, walk->path, "compatible",
+                                "\"%s\" does not end in NUL, so that Xen does not read it", text);
             } else {
-                report_write(walk->tree->report, REPORT_WARNING, walk->path,
-                             "compatible: Xen does not know \"%s\"; is it meant to be %s?", text,
-                             strstr(text, "mmio") != NULL ? BRIDGE_COMPATIBLE_MMIO : BRIDGE_COMPATIBLE);
+                report_property(walk->tree->report, REPORT_WARNING, walk->path, "compatible",
+                                "Xen does not know \"%s\"; is it meant to be %s?", text,
+                                strstr(text, "mmio") != NULL ? BRIDGE_COMPATIBLE_MMIO : BRIDGE_COMPATIBLE);
             }
         }
         next += size + 1;
@@ -186,9 +189,9 @@ static void check_options(const struct host_tree_walk *walk)
             i++;
         }
         if (i == 4) {
-            report_write(walk->tree->report, REPORT_WARNING, walk->path,
-                         "%.64s: Xen does not know this property; a bridge may have xen,irqs, xen,grants, xen,hold-ms "
-                         "and xen,backend", name);
+            report_property(walk->tree->report, REPORT_WARNING, walk->path, name,
+                            "Xen does not know this property; a bridge may have xen,irqs, xen,grants, xen,hold-ms "
+                            "and xen,backend");
         }
     }
 }
@@ -202,13 +205,12 @@ static void check_misplaced(const struct host_tree_walk *walk)
             continue;
         }
         if (strcmp(walk->path, "/chosen") == 0) {
-            report_write(walk->tree->report, REPORT_ERROR, walk->path,
-                         "%s: dom0 cannot have a bridge; the property belongs to the node of a domain below /chosen",
-                         names[i]);
+            report_property(walk->tree->report, REPORT_ERROR, walk->path, names[i],
+                            "dom0 cannot have a bridge; the property belongs to the node of a domain below /chosen");
         } else {
-            report_write(walk->tree->report, REPORT_ERROR, walk->path,
-                         "%s: not read here; the property belongs to a child of /chosen that is compatible with "
-                         "\"xen,domain\"", names[i]);
+            report_property(walk->tree->report, REPORT_ERROR, walk->path, names[i],
+                            "not read here; the property belongs to a child of /chosen that is compatible with "
+                            "\"xen,domain\"");
         }
         return;
     }
@@ -230,9 +232,9 @@ void rules_check_elsewhere(const struct host_tree_walk *walk)
 
     check_misplaced(walk);
     if (host_tree_is_compatible(walk->tree, walk->node, bridges)) {
-        report_write(walk->tree->report, REPORT_ERROR, walk->path,
-                     "compatible: not read here; a bridge is a child of a domain's node, which is a child of /chosen "
-                     "that is compatible with \"xen,domain\"");
+        report_property(walk->tree->report, REPORT_ERROR, walk->path, "compatible",
+                        "not read here; a bridge is a child of a domain's node, which is a child of /chosen that is "
+                        "compatible with \"xen,domain\"");
     }
 }
 

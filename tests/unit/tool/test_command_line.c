@@ -271,6 +271,18 @@ static void node_prints_the_bridge(void **state)
     assert_contains(result.output, "compatible = \"arm,gic-400\";");
 }
 
+/* What Xen 4.17 does not write into the guest's tree is not printed for it. */
+static void node_of_each_version(void **state)
+{
+    (void)state;
+    run("node", tree("good-full.dtb"), "domU1", NULL, NULL);
+    assert_null(strstr(result.output, "redistributor-regions"));
+    run("node", "--xen=4.22", tree("good-full.dtb"), "domU1", NULL);
+    assert_contains(result.output, "#redistributor-regions = <0x1>;");
+    run("node", "--xen=4.22", tree("good-gicv2.dtb"), "domU1", NULL);
+    assert_null(strstr(result.output, "redistributor-regions"));
+}
+
 static void map_draws_ranges_holes_and_interrupts(void **state)
 {
     (void)state;
@@ -482,6 +494,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(node_of_nobody),
         cmocka_unit_test(operands_that_are_no_text),
         cmocka_unit_test(node_prints_the_bridge),
+        cmocka_unit_test(node_of_each_version),
         cmocka_unit_test(map_draws_ranges_holes_and_interrupts),
         cmocka_unit_test(node_prints_all_bridges_with_numbers_of_their_own),
         cmocka_unit_test(node_of_plain_ranges_alone),

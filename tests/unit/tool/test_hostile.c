@@ -235,7 +235,7 @@ static void no_gic_is_a_warning(void **state)
     run("check", NULL, blob, finish_tree());
     assert_int_equal(result.status, 0);
     assert_non_null(strstr(result.errors,
-                           "<stdin>: /: warning: no GIC that Xen knows; guests are taken to have a GICv3\n"));
+                           "<stdin>: /: warning: no GIC that Xen knows: guests are taken to have a GICv3\n"));
 }
 
 static void property_twice(void **state)
@@ -313,7 +313,7 @@ static void compatible_of_1_mib_and_of_no_text(void **state)
     run("check", NULL, blob, finish_tree());
     assert_int_equal(result.status, 0);
     assert_non_null(strstr(result.errors, "/chosen/domU1/long: warning: compatible: \"xen,ioreq-mmio\\x1b[2Jiii"));
-    assert_non_null(strstr(result.errors, "does not end in NUL; Xen does not read it"));
+    assert_non_null(strstr(result.errors, "does not end in NUL, so that Xen does not read it"));
     assert_null(strchr(result.errors, '\x1b'));
     free(text);
 }
