@@ -29,7 +29,7 @@
 struct state_device {
     uint32_t current; /* which of the two counts */
     struct virtio_pci_saved saved[2];
-    struct virtqueue_journal journal[VIRTIO_QUEUES_MAX];
+    _Alignas(VIRTQUEUE_JOURNAL_ALIGNMENT) unsigned char journal[VIRTQUEUE_JOURNAL_SIZE(BLK_QUEUE_SIZE)];
     struct blk_journal blk;
 };
 

@@ -681,6 +681,7 @@ int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, c
 {
     struct blk *created = calloc(1, sizeof(*created));
     const bool grants = platform_uses_grants(platform);
+    const uint16_t queue_size = BLK_QUEUE_SIZE;
     unsigned int logical = SECTOR, physical = SECTOR;
     int result;
 
@@ -693,7 +694,7 @@ int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, c
     created->journal = &created->own;
     result = open_file(created, options, &logical, &physical, error);
     if (!result) {
-        result = virtio_device_init(&created->device, VIRTIO_ID_BLOCK, &operations, loop, platform, 1, BLK_QUEUE_SIZE,
+        result = virtio_device_init(&created->device, VIRTIO_ID_BLOCK, &operations, loop, platform, 1, &queue_size,
                                     features(created));
     }
     if (result) {

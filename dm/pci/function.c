@@ -176,8 +176,10 @@ void pci_function_add_doorbell(struct pci_function *function, unsigned int bar, 
 
 void pci_function_use_doorbell(struct pci_function *function, unsigned int index, bool use)
 {
-    function->doorbell[index].used = use;
-    pci_bus_doorbells(function);
+    if (index < function->doorbells) {
+        function->doorbell[index].used = use;
+        pci_bus_doorbells(function);
+    }
 }
 
 void pci_function_save(const struct pci_function *function, struct pci_function_saved *saved)

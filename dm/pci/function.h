@@ -122,7 +122,7 @@ void pci_function_add_msix(struct pci_function *function, unsigned int bar, uint
 
 /*
  * Adds a doorbell, which is the next one in order from 0; it is not in use at first. One that is in use and that the
- * platform does not take is no error: writes are then accesses as any other.
+ * platform does not take is no error, nor is one of an index that was not added: writes are accesses as any other.
  */
 void pci_function_add_doorbell(struct pci_function *function, unsigned int bar, uint32_t offset, unsigned int size);
 void pci_function_use_doorbell(struct pci_function *function, unsigned int index, bool use);

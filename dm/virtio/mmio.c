@@ -197,10 +197,7 @@ static void control_write(struct virtio_mmio *mmio, uint64_t offset, uint32_t va
 static uint64_t access_place(struct virtio_mmio *mmio, uint64_t offset, unsigned int size, bool write, uint64_t data)
 {
     if (offset >= VIRTIO_MMIO_CONFIG) {
-        /* No kind has a writable configuration field yet. */
-        return mmio && !write ? virtio_read_image(mmio->device->config, mmio->device->config_size,
-                                                  offset - VIRTIO_MMIO_CONFIG, size)
-                              : UINT64_MAX;
+        return mmio ? virtio_device_config(mmio->device, offset - VIRTIO_MMIO_CONFIG, size, write, data) : UINT64_MAX;
     }
     if (size != sizeof(uint32_t) || offset % sizeof(uint32_t) != 0) {
         return 0;

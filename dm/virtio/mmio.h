@@ -11,7 +11,7 @@
  *   control register, 32-bit and aligned    as the specification says; one that there is not, or that is only written,
  *                                           reads as 0, and writes to what is only read, or is not there, are ignored
  *   control register, of any other kind     reads as 0, writes are ignored
- *   configuration space, of any kind        its bytes, all ones behind its end; writes are ignored
+ *   configuration space, of any kind        its bytes, all ones behind its end; writes are the kind's (device.h)
  *
  * A reset that finds requests in flight is over when they have ended (device.h), until then the status is not 0. Linux'
  * driver does not look (2.4.2 says that it should): should it ever reset a device under load, as a crash kernel does,

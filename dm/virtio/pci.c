@@ -122,8 +122,7 @@ static uint64_t bar_access(void *opaque, unsigned int bar, uint64_t offset, unsi
     case VIRTIO_PCI_ISR_STATUS:
         return isr_access(pci, within, write);
     case VIRTIO_PCI_DEVICE:
-        /* No kind has a writable configuration field yet. */
-        return write ? 0 : virtio_read_image(pci->device->config, pci->device->config_size, within, size);
+        return virtio_device_config(pci->device, within, size, write, data);
     case VIRTIO_PCI_NOTIFY:
         return notify_access(pci, within, size, write);
     default:
@@ -261,10 +260,11 @@ void virtio_pci_init(struct virtio_pci *pci, struct virtio_device *device, uint3
     pci_function_add_power_management(&pci->function);
     if (msix) {
         pci_function_add_msix(&pci->function, VIRTIO_PCI_BAR, VIRTIO_PCI_TABLE, VIRTIO_PCI_PBA,
-                              device->queue_count + 1);
+                              device->queue_count < PCI_MSIX_VECTORS_MAX ? device->queue_count + 1
+                                                                         : PCI_MSIX_VECTORS_MAX);
     }
     add_structures(pci);
-    for (unsigned int queue = 0; queue < device->queue_count; queue++) {
+    for (unsigned int queue = 0; queue < device->queue_count && queue < PCI_DOORBELLS_MAX; queue++) {
         pci_function_add_doorbell(&pci->function, VIRTIO_PCI_BAR, VIRTIO_PCI_NOTIFY + queue * VIRTIO_PCI_MULTIPLIER,
                                   NOTIFICATION_SIZE);
     }

@@ -6,7 +6,9 @@
  *   0x0000 common configuration   0x1000 ISR status   0x2000 device configuration
  *   0x3000 notifications, 4 bytes a queue             0x4000 MSI-X table   0x5000 MSI-X pending bits
  *
- * Interrupts go by MSI-X when the guest has enabled it, else by INTx and the ISR status. The event loop's thread only.
+ * Interrupts go by MSI-X when the guest has enabled it, else by INTx and the ISR status. A device with more queues than
+ * a function has vectors shares them as its driver likes; notifications of queues for which there is no doorbell are
+ * accesses as any other. The event loop's thread only.
  */
 #ifndef VIRTIO_PCI_H
 #define VIRTIO_PCI_H

@@ -57,11 +57,13 @@ static bool make_mappings(struct virtqueue *queue)
 int virtqueue_init(struct virtqueue *queue, struct platform *platform, uint16_t size_max)
 {
     *queue = (struct virtqueue){
-        .platform = platform, .size_max = size_max, .journal = &queue->own, .pending = NO_HEAD,
+        .platform = platform, .size_max = size_max, .status = true, .pending = NO_HEAD,
     };
+    queue->own = calloc(1, VIRTQUEUE_JOURNAL_SIZE(size_max));
+    queue->journal = queue->own;
     queue->chain = calloc(size_max, sizeof(*queue->chain));
     queue->vectors = calloc(vectors_of_all(queue), sizeof(*queue->vectors));
-    if (!queue->chain || !queue->vectors ||
+    if (!queue->own || !queue->chain || !queue->vectors ||
         !(platform_uses_grants(platform) ? make_places(queue) : make_mappings(queue))) {
         virtqueue_finish(queue);
         return -ENOMEM;
@@ -172,23 +174,24 @@ static void give_up(struct virtqueue *queue, struct virtqueue_chain *chain)
     uncopy(queue, chain);
 }
 
-void virtqueue_suspend(struct virtqueue *queue)
+static void suspend(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
-    struct virtqueue_chain *const chain = queue->pending != NO_HEAD ? &queue->chain[queue->pending] : NULL;
-
-    if (chain && chain->mapped > 0) {
+    if (chain->mapped > 0) {
         platform_give_room(queue->platform);
     }
-    if (chain) {
-        give_up(queue, chain);
-    }
+    give_up(queue, chain);
+    queue->recovering = true;
 }
 
-/* There is none any more that has been taken from the ring and is still to be mapped. */
-static void forget_pending(struct virtqueue *queue)
+void virtqueue_suspend(struct virtqueue *queue)
 {
-    virtqueue_suspend(queue);
-    queue->pending = NO_HEAD;
+    for (; queue->untaken; queue->untaken = queue->untaken->next) {
+        suspend(queue, queue->untaken);
+    }
+    if (queue->pending != NO_HEAD) {
+        suspend(queue, &queue->chain[queue->pending]);
+        queue->pending = NO_HEAD;
+    }
 }
 
 void virtqueue_unmap(struct virtqueue *queue)
@@ -206,8 +209,9 @@ int virtqueue_map(struct virtqueue *queue)
 
 void virtqueue_finish(struct virtqueue *queue)
 {
-    forget_pending(queue);
+    virtqueue_suspend(queue);
     unmap_rings(queue);
+    free(queue->own);
     free(queue->chain);
     free(queue->vectors);
     free(queue->mappings);
@@ -215,6 +219,7 @@ void virtqueue_finish(struct virtqueue *queue)
     if (queue->places) {
         (void)munmap(queue->places, (size_t)queue->size_max * PLATFORM_GRANT_BYTES);
     }
+    queue->own = NULL;
     queue->chain = NULL;
     queue->vectors = NULL;
     queue->mappings = NULL;
@@ -224,11 +229,14 @@ void virtqueue_finish(struct virtqueue *queue)
 
 void virtqueue_reset(struct virtqueue *queue)
 {
-    forget_pending(queue);
+    virtqueue_suspend(queue);
     unmap_rings(queue);
     queue->registers = (struct virtqueue_registers){ .size = queue->size_max, .vector = VIRTIO_MSI_NO_VECTOR };
     queue->enabled = false;
-    memset(queue->journal, 0, sizeof(*queue->journal));
+    if (queue->noted) {
+        memset(queue->journal, 0, VIRTQUEUE_JOURNAL_SIZE(queue->size_max));
+        queue->noted = false;
+    }
     queue->recovering = false;
     queue->signalled_used = 0;
 }
@@ -236,6 +244,7 @@ void virtqueue_reset(struct virtqueue *queue)
 void virtqueue_keep_journal(struct virtqueue *queue, struct virtqueue_journal *journal)
 {
     queue->journal = journal;
+    queue->noted = true;
 }
 
 /* Each store of a journal is one step, and the steps are in this order for whoever comes after us. */
@@ -247,19 +256,21 @@ static void note(uint64_t *where, uint64_t value)
 void virtqueue_recover(struct virtqueue *queue)
 {
     struct virtqueue_journal *journal = queue->journal;
-
     /* Killed while giving back: what the driver can see has happened. */
-    if (journal->completing && __atomic_load_n(&queue->used->idx, __ATOMIC_RELAXED) == (uint16_t)journal->completing) {
-        journal->used = journal->completing;
-        journal->position[journal->completing_head % VIRTQUEUE_SIZE_MAX] = 0;
+    const bool given = journal->completing &&
+                       __atomic_load_n(&queue->used->idx, __ATOMIC_RELAXED) == (uint16_t)journal->completing;
+
+    if (given) {
+        note(&journal->used, journal->completing);
+    }
+    for (unsigned int head = 0; head < queue->size_max; head++) {
+        const uint64_t position = journal->position[head] & ~VIRTQUEUE_GIVING;
+        const bool marked = journal->position[head] & VIRTQUEUE_GIVING;
+
+        /* Killed while taking: it will be found in the available ring. */
+        note(&journal->position[head], (marked && given) || position > journal->taken ? 0 : position);
     }
     note(&journal->completing, 0);
-    /* Killed while taking: it will be found in the available ring. */
-    for (unsigned int head = 0; head < VIRTQUEUE_SIZE_MAX; head++) {
-        if (journal->position[head] > journal->taken) {
-            note(&journal->position[head], 0);
-        }
-    }
     queue->recovering = true;
     queue->signalled_used = (uint16_t)journal->used;
 }
@@ -295,6 +306,7 @@ int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index)
     queue->indirect = indirect;
     queue->event_index = event_index;
     queue->enabled = true;
+    queue->noted = true;
     return 0;
 }
 
@@ -547,6 +559,18 @@ static uint16_t available_index(const struct virtqueue *queue)
     return __atomic_load_n(&queue->available->idx, __ATOMIC_ACQUIRE);
 }
 
+/* The first of those that were put back. */
+static enum virtqueue_result take_again(struct virtqueue *queue, struct virtqueue_chain **taken)
+{
+    struct virtqueue_chain *const chain = queue->untaken;
+
+    queue->untaken = chain->next;
+    queue->in_flight++;
+    chain->in_flight = true;
+    *taken = chain;
+    return VIRTQUEUE_CHAIN;
+}
+
 /* Goes on with the chain that is pending. */
 static enum virtqueue_result take(struct virtqueue *queue, struct virtqueue_chain **taken)
 {
@@ -577,6 +601,9 @@ enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_ch
     int before;
     uint16_t waiting, head;
 
+    if (queue->untaken) {
+        return take_again(queue, chain);
+    }
     if (queue->pending != NO_HEAD) {
         return take(queue, chain);
     }
@@ -603,6 +630,15 @@ enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_ch
     return take(queue, chain);
 }
 
+void virtqueue_untake(struct virtqueue *queue, struct virtqueue_chain *chain)
+{
+    chain->in_flight = false;
+    queue->in_flight--;
+    chain->together = NULL;
+    chain->next = queue->untaken;
+    queue->untaken = chain;
+}
+
 void *virtqueue_last_byte(const struct virtqueue_chain *chain)
 {
     const struct iovec *last;
@@ -623,14 +659,15 @@ void *virtqueue_last_byte(const struct virtqueue_chain *chain)
 void virtqueue_deliver(struct virtqueue *queue, struct virtqueue_chain *chain, uint64_t bytes)
 {
     struct platform_copy *const piece = &chain->piece[chain->first_writable];
+    const bool status = queue->status && chain->last.length > 0;
     unsigned int count = 0;
 
-    bytes -= bytes == chain->room; /* the last one comes in any case */
+    bytes -= status && bytes == chain->room; /* that comes in any case */
     for (; bytes > 0; count++) {
         piece[count].length = piece[count].length < bytes ? piece[count].length : (uint32_t)bytes;
         bytes -= piece[count].length;
     }
-    if (chain->last.length > 0) {
+    if (status) {
         piece[count++] = chain->last;
     }
     chain->delivered = count;
@@ -656,20 +693,33 @@ void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)
     queue->in_flight--;
 }
 
-void virtqueue_complete(struct virtqueue *queue, struct virtqueue_chain *chain, uint32_t written)
+void virtqueue_complete_together(struct virtqueue *queue, struct virtqueue_chain *first)
 {
     struct virtqueue_journal *journal = queue->journal;
-    struct vring_used_elem *element = &queue->used->ring[journal->used & (queue->size - 1u)];
+    uint64_t used = journal->used;
 
-    journal->completing_head = chain->head;
-    note(&journal->completing, journal->used + 1);
-    virtqueue_forget(queue, chain);
-    __atomic_store_n(&element->id, chain->head, __ATOMIC_RELAXED);
-    __atomic_store_n(&element->len, written, __ATOMIC_RELAXED);
-    __atomic_store_n(&queue->used->idx, (uint16_t)journal->completing, __ATOMIC_RELEASE);
-    note(&journal->used, journal->completing);
-    note(&journal->position[chain->head], 0);
+    for (struct virtqueue_chain *chain = first; chain; chain = chain->together) {
+        struct vring_used_elem *element = &queue->used->ring[used++ & (queue->size - 1u)];
+
+        note(&journal->position[chain->head], journal->position[chain->head] | VIRTQUEUE_GIVING);
+        virtqueue_forget(queue, chain);
+        __atomic_store_n(&element->id, chain->head, __ATOMIC_RELAXED);
+        __atomic_store_n(&element->len, chain->written, __ATOMIC_RELAXED);
+    }
+    note(&journal->completing, used);
+    __atomic_store_n(&queue->used->idx, (uint16_t)used, __ATOMIC_RELEASE);
+    note(&journal->used, used);
+    for (struct virtqueue_chain *chain = first; chain; chain = chain->together) {
+        note(&journal->position[chain->head], 0);
+    }
     note(&journal->completing, 0);
+}
+
+void virtqueue_complete(struct virtqueue *queue, struct virtqueue_chain *chain, uint32_t written)
+{
+    chain->written = written;
+    chain->together = NULL;
+    virtqueue_complete_together(queue, chain);
 }
 
 static void set_available_event(struct virtqueue *queue, uint16_t value)

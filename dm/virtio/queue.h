@@ -8,7 +8,7 @@
  *   bounded         a chain has at most as many descriptors as the queue has entries, or, indirect ones included, as it
  *                   could have
  *   RAM only        addresses are resolved by platform_map(), which knows nothing but RAM, or nothing but grants
- * What is in the used ring is never read back.
+ * What is in the used ring is never read back, but by who goes on for a predecessor that was killed.
  *
  * A chain that breaks the rules (VIRTQUEUE_MALFORMED) is never given back: there is no place in it for an error, and a
  * driver that finds it in the used ring takes what its status byte happens to hold for the answer. Nor can the queue go
@@ -30,6 +30,7 @@
 #define VIRTIO_QUEUE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -37,7 +38,7 @@
 
 #include "platform/platform.h"
 
-#define VIRTQUEUE_SIZE_MAX 256u
+#define VIRTQUEUE_SIZE_MAX 1024u
 #define VIRTQUEUE_VECTORS  8u /* that each chain has at least */
 
 /* What the driver programs; it has no effect before the queue is enabled. */
@@ -55,7 +56,7 @@ struct virtqueue_registers {
  * answers with an error, for which it has virtqueue_last_byte(). Empty segments are left out.
  */
 struct virtqueue_chain {
-    uint16_t head;
+    uint16_t head;           /* below the queue's size, and of no other chain that is in flight */
     bool copied;             /* from the rings, perhaps not yet mapped */
     bool in_flight;
     bool unresolved;
@@ -72,8 +73,9 @@ struct virtqueue_chain {
     unsigned int first_writable; /* with grants: of the pieces */
     uint64_t room;               /* with grants: writable_bytes, as it was before the device changed it */
     unsigned int delivered;      /* with grants: pieces, from the first writable one on */
-    uint32_t written;            /* with grants: what the device wrote, until the chain is given back */
-    struct virtqueue_chain *next; /* with grants: in the device's lists */
+    uint32_t written;            /* what the device wrote, until the chain is given back */
+    struct virtqueue_chain *together; /* the next one of those that are given back in one step */
+    struct virtqueue_chain *next;     /* in lists of the device, or of the queue */
 };
 
 enum virtqueue_result {
@@ -89,14 +91,20 @@ enum virtqueue_result {
  * What has been taken from the queue and given back, kept so that whoever finds it after this process was killed,
  * between any two instructions, can go on: virtqueue_recover(). Counts run from 0 at a reset; the indexes in the
  * rings are their low 16 bits. All zero: a queue after a reset.
+ *
+ * As long as the queue needs: VIRTQUEUE_JOURNAL_SIZE(size_max) bytes, a multiple of VIRTQUEUE_JOURNAL_ALIGNMENT.
  */
 struct virtqueue_journal {
-    uint64_t taken;                      /* chains taken from the available ring */
-    uint64_t used;                       /* elements put into the used ring */
-    uint64_t completing;                 /* 0, or what `used` becomes when this has been given back: */
-    uint16_t completing_head;
-    uint64_t position[VIRTQUEUE_SIZE_MAX]; /* by head: `taken` when it had been taken; 0: it is the driver's */
+    uint64_t taken;      /* chains taken from the available ring */
+    uint64_t used;       /* elements put into the used ring */
+    uint64_t completing; /* 0, or what `used` becomes when the chains that are marked have been given back */
+    uint64_t position[]; /* by head: `taken` when it had been taken, and the mark; 0: it is the driver's */
 };
+
+#define VIRTQUEUE_GIVING (1ull << 63) /* the mark: it is being given back */
+#define VIRTQUEUE_JOURNAL_ALIGNMENT 8u
+#define VIRTQUEUE_JOURNAL_SIZE(size_max) \
+    (offsetof(struct virtqueue_journal, position) + (size_max) * sizeof(uint64_t))
 
 struct virtqueue {
     struct platform *platform;
@@ -112,12 +120,15 @@ struct virtqueue {
     struct vring_avail *available;
     struct vring_used *used;
 
+    bool status;             /* chains end with a status byte: virtqueue_deliver() */
     struct virtqueue_journal *journal;
-    struct virtqueue_journal own; /* unless the journal is to outlive the process */
-    bool recovering;         /* chains that a predecessor has taken are still to be taken again */
+    struct virtqueue_journal *own; /* unless the journal is to outlive the process */
+    bool noted;                    /* the journal may not be zero */
+    bool recovering; /* there are chains in the journal that we, or a predecessor, have to take again */
     uint16_t signalled_used; /* index of the used ring when it was last decided whether to interrupt */
     unsigned int in_flight;
     uint16_t pending;    /* head of a chain that was taken and is being mapped, so not in flight; UINT16_MAX: none */
+    struct virtqueue_chain *untaken; /* mapped and not in flight: to be taken again, in this order, before all others */
     unsigned int mapped; /* buffers of all chains */
     struct virtqueue_chain *chain; /* size_max, by head; those of heads that have not come yet were never touched */
     struct iovec *vectors;         /* of the chains, so are: */
@@ -150,11 +161,16 @@ void virtqueue_keep_journal(struct virtqueue *queue, struct virtqueue_journal *j
 void virtqueue_recover(struct virtqueue *queue);
 
 /*
- * For when the guest has changed its memory (platform_memory_changed()). Before chains in flight end, the buffers of
- * one that is only being mapped are given up, as they are whenever no chains may be taken. When none is in flight the
- * rings are unmapped, and mapped anew; -EFAULT: they cannot be, and the queue is not enabled any more.
+ * Gives up the buffers of chains that are taken and not in flight: whenever no chains may be taken, and of those that
+ * were put back when a turn of the event loop ends, since others may need what they have mapped.
  */
 void virtqueue_suspend(struct virtqueue *queue);
+
+/*
+ * For when the guest has changed its memory (platform_memory_changed()): when the queue is suspended, and none of its
+ * chains is in flight, the rings are unmapped, and mapped anew; -EFAULT: they cannot be, and the queue is not enabled
+ * any more.
+ */
 void virtqueue_unmap(struct virtqueue *queue);
 int virtqueue_map(struct virtqueue *queue);
 
@@ -163,6 +179,12 @@ int virtqueue_map(struct virtqueue *queue);
  * FULL the same one is next; a chain that is larger than what may be mapped at all is CHAIN, and unresolved.
  */
 enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain **chain);
+
+/*
+ * Puts a chain back that was taken, and whose vectors are as they came: it is taken again before all others that are
+ * not in flight, the one that was put back last first.
+ */
+void virtqueue_untake(struct virtqueue *queue, struct virtqueue_chain *chain);
 
 /*
  * The last byte that the device may write, where devices have their status; the vectors are still as they came. In a
@@ -174,8 +196,8 @@ void *virtqueue_last_byte(const struct virtqueue_chain *chain);
 void virtqueue_fetched(struct virtqueue_chain *chain);
 
 /*
- * With grants: wants the first `bytes` that the device wrote to be handed over, and the last byte that it may write, if
- * there is one; then says whether that was possible. May be done again, with fewer bytes.
+ * With grants: wants the first `bytes` that the device wrote to be handed over, and the status byte, if there is one;
+ * then says whether that was possible. May be done again, with fewer bytes.
  */
 void virtqueue_deliver(struct virtqueue *queue, struct virtqueue_chain *chain, uint64_t bytes);
 bool virtqueue_delivered(const struct virtqueue_chain *chain);
@@ -185,6 +207,12 @@ bool virtqueue_delivered(const struct virtqueue_chain *chain);
  * write, or less (2.7.8.2).
  */
 void virtqueue_complete(struct virtqueue *queue, struct virtqueue_chain *chain, uint32_t written);
+
+/*
+ * The same for several, of which the driver finds all, in this order, or none: `first` and those that are linked to it
+ * by `together`, each with `written`.
+ */
+void virtqueue_complete_together(struct virtqueue *queue, struct virtqueue_chain *first);
 
 /* Forgets a chain without telling the guest: its queue is being, or has to be, reset. */
 void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain);

@@ -110,7 +110,7 @@ static void probe_mmio(struct driver *driver)
 void driver_probe(struct driver *driver, struct machine *machine, unsigned int device)
 {
     *driver = (struct driver){
-        .machine = machine, .device = device, .queue_size = DRIVER_QUEUE_SIZE,
+        .machine = machine, .device = device, .size_max = BLK_QUEUE_SIZE, .queue_size = DRIVER_QUEUE_SIZE,
         .memory = MACHINE_RAM + device * 0x100000ull,
     };
     if (machine->bridge.ecam.size == 0) {
@@ -282,8 +282,8 @@ void driver_setup_queue(struct driver *driver)
         { VIRTIO_PCI_COMMON_Q_USEDLO, machine_dma(driver->machine, driver->memory + DRIVER_USED) },
     };
 
-    common_write(driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
-    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_SIZE, 2), BLK_QUEUE_SIZE);
+    common_write(driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, driver->queue);
+    assert_int_equal(common_read(driver, VIRTIO_PCI_COMMON_Q_SIZE, 2), driver->size_max);
     common_write(driver, VIRTIO_PCI_COMMON_Q_SIZE, 2, driver->queue_size);
     for (unsigned int i = 0; i < 3; i++) {
         common_write(driver, parts[i].offset, 4, (uint32_t)parts[i].address);
@@ -415,10 +415,10 @@ void ring_publish(struct driver *driver, uint16_t head)
 void driver_kick(struct driver *driver)
 {
     if (driver->mmio) {
-        mmio_write(driver, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+        mmio_write(driver, VIRTIO_MMIO_QUEUE_NOTIFY, driver->queue);
         return;
     }
-    machine_write(driver->machine, driver->notify, 2, 0);
+    machine_write(driver->machine, driver->notify + driver->queue * driver->notify_multiplier, 2, driver->queue);
     /* With a doorbell nobody waits for the model, which by now runs on another processor. */
     machine_turn(driver->machine);
 }

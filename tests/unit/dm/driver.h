@@ -25,10 +25,10 @@
 
 /* Where things are in the device's memory. */
 #define DRIVER_DESCRIPTORS 0x0000u
-#define DRIVER_AVAILABLE   0x2000u
-#define DRIVER_USED        0x4000u
-#define DRIVER_INDIRECT    0x6000u
-#define DRIVER_HEADER      0x8000u /* 64 bytes for each head: header, status */
+#define DRIVER_AVAILABLE   0x4000u
+#define DRIVER_USED        0x5000u
+#define DRIVER_INDIRECT    0x8000u
+#define DRIVER_HEADER      0xc000u /* 64 bytes for each head: header, status */
 #define DRIVER_DATA        0x10000u
 
 #define DRIVER_FEATURES                                                                              \
@@ -53,6 +53,8 @@ struct driver {
     uint8_t power_management;
     uint8_t window;
     uint64_t features;
+    uint16_t queue;    /* which one of the device's; 0 but in tests that have a device of their own */
+    uint16_t size_max; /* what the device says that it may have */
     uint16_t queue_size;
     uint16_t next_free; /* next descriptor to use */
     uint16_t available; /* our available index */
