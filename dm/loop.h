@@ -145,7 +145,7 @@ void loop_sync(struct loop *loop, struct loop_request *request, int descriptor, 
  * being watched and those that were added, for good, whoever asks it (IORING_REGISTER_RESTRICTIONS). Nothing can be
  * watched or added any more. -EOPNOTSUPP: the kernel does not know how (Linux 5.10). -ENOSPC: more than LOOP_FILES_MAX.
  *
- * The ring holds what was added for a moment longer than a process that is killed lives. What is watched it does not.
+ * The ring holds what was added for a moment longer than the process lives. What is watched it does not.
  */
 int loop_add_file(struct loop *loop, int descriptor);
 int loop_seal(struct loop *loop);

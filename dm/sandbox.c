@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -281,6 +282,8 @@ static int add_rules(scmp_filter_ctx filter)
     for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]) && !error; i++) {
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, commands[i]));
     }
+    /* Of a lock, no more than to give it up. */
+    error = error ? error : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(flock), 1, SCMP_A1(SCMP_CMP_EQ, LOCK_UN));
     /* Not what is typed into the terminal that standard error may be. */
     error = error ? error : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(read), 1, SCMP_A0(SCMP_CMP_GT, 2));
     return error ? error

@@ -86,6 +86,7 @@ struct blk {
     struct loop *loop;
     const char *path;
     int file;
+    int claim; /* on the block device; -1: none */
     struct sync sync;
     struct blk_journal *journal;
     struct blk_journal own; /* unless the journal is to outlive the process */
@@ -633,6 +634,34 @@ static bool can_discard(const struct blk *blk, uint64_t bytes)
                              : fallocate(blk->file, zeroing_mode[ZEROING_HOLE], (off_t)behind, PAGE_CACHE) == 0;
 }
 
+/* Why, as errno says. */
+static int not_opened(const char **error)
+{
+    *error = errno == EBUSY ? "in use on this host: by a mount, another device or another device model"
+                            : "cannot be opened";
+    return -errno;
+}
+
+/*
+ * A block device that is mounted, or part of another one, is not for writing. What claims it is not the file that is
+ * read and written: the event loop's ring has that one as well, and goes later than its process. Against a device model
+ * that comes meanwhile there is the lock, which is the file's.
+ */
+static int claim_device(struct blk *blk, const char *path, const char **error)
+{
+    struct stat claimed, opened;
+
+    blk->claim = open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+    if (blk->claim < 0 || fstat(blk->claim, &claimed) || fstat(blk->file, &opened)) {
+        return not_opened(error);
+    }
+    if (claimed.st_rdev != opened.st_rdev) {
+        *error = "was exchanged while it was opened";
+        return -ESTALE;
+    }
+    return 0;
+}
+
 static int open_file(struct blk *blk, const struct blk_options *options, unsigned int *logical, unsigned int *physical,
                      const char **error)
 {
@@ -640,17 +669,14 @@ static int open_file(struct blk *blk, const struct blk_options *options, unsigne
     int result;
 
     blk->read_only = options->read_only;
+    blk->claim = -1;
     /*
-     * O_EXCL: a block device that is mounted, or part of another one, is not for writing. Files do not know it.
-     *
      * Without O_NONBLOCK the opening of a pipe would wait for its other end. With it, io_uring would give EAGAIN on
      * file systems that cannot do without waiting, such as an initramfs, instead of letting a kernel thread wait.
      */
-    blk->file = open(options->path, (options->read_only ? O_RDONLY : O_RDWR | O_EXCL) | O_CLOEXEC | O_NONBLOCK);
+    blk->file = open(options->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
     if (blk->file < 0 || fcntl(blk->file, F_SETFL, 0)) {
-        *error = errno == EBUSY ? "in use on this host: by a mount, another device or another device model"
-                                : "cannot be opened";
-        return -errno;
+        return not_opened(error);
     }
     result = measure(blk, &bytes, logical, physical);
     if (result || bytes < SECTOR) {
@@ -658,6 +684,10 @@ static int open_file(struct blk *blk, const struct blk_options *options, unsigne
                  : result          ? "its size cannot be found out"
                                    : "smaller than one sector of 512 bytes";
         return result ? result : -EINVAL;
+    }
+    result = blk->block_device && !blk->read_only ? claim_device(blk, options->path, error) : 0;
+    if (result) {
+        return result;
     }
     if (flock(blk->file, (options->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
         *error = errno == EWOULDBLOCK ? "in use by another device model" : "cannot be locked";
@@ -714,7 +744,11 @@ void blk_destroy(struct blk *blk)
         return;
     }
     virtio_device_finish(&blk->device);
+    if (blk->claim >= 0) {
+        (void)close(blk->claim);
+    }
     if (blk->file >= 0) {
+        (void)flock(blk->file, LOCK_UN); /* before the last who has it is gone: that is the ring, sooner or later */
         (void)close(blk->file);
     }
     free(blk);

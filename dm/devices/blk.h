@@ -40,14 +40,14 @@ struct blk_journal {
 
 /*
  * Opens the file and locks it (flock; shared when read only) against other device models; a block device, unless read
- * only, also against all other use. On failure *error is a
- * sentence for the user (static storage); the result says why: as open(2), -EBUSY somebody else has it, -EINVAL
- * neither file nor block device or less than a sector.
+ * only, also against all other use. On failure *error is a sentence for the user (static storage); the result says why:
+ * as open(2), -EBUSY somebody else has it, -EINVAL neither file nor block device or less than a sector, -ESTALE it was
+ * exchanged meanwhile.
  */
 int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, const struct blk_options *options,
                const char **error);
 
-/* Nothing is in flight. NULL is allowed. */
+/* Nothing is in flight. Anybody may have the file then, whoever else has its descriptor. NULL is allowed. */
 void blk_destroy(struct blk *blk);
 
 /* What the transport is given. Borrowed. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -127,6 +128,40 @@ static void test_write_zeroes_on_tmpfs(struct driver *driver)
     test_discard(driver);
 }
 
+/* As the ring does that a device model leaves behind: what it reads and writes is still open somewhere. */
+static int duplicate_opened(const char *path)
+{
+    struct stat wanted, about;
+
+    assert_int_equal(stat(path, &wanted), 0);
+    for (int descriptor = 3; descriptor < 256; descriptor++) {
+        if (fstat(descriptor, &about) == 0 && about.st_dev == wanted.st_dev && about.st_ino == wanted.st_ino &&
+            (fcntl(descriptor, F_GETFL) & O_ACCMODE) == O_RDWR) {
+            return dup(descriptor);
+        }
+    }
+    fail_msg("%s is not open", path);
+    return -1;
+}
+
+static void check_free_at_once(struct driver *driver, const char *path)
+{
+    const int left = duplicate_opened(path);
+    int other;
+
+    machine_stop_model(driver->machine);
+    other = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
+    assert_true(other >= 0);
+    assert_int_equal(flock(other, LOCK_EX | LOCK_NB), 0);
+    assert_int_equal(close(other), 0);
+    assert_int_equal(close(left), 0);
+}
+
+static void test_file_is_free_when_the_device_model_has_ended(struct driver *driver)
+{
+    check_free_at_once(driver, driver->machine->path[0]);
+}
+
 /* The disk is a block device on the file that it was: that, too, is discarded, zeroed, and nobody else's. */
 static void test_block_device(struct driver *driver)
 {
@@ -160,7 +195,7 @@ static void test_block_device(struct driver *driver)
         check_zero(driver, 512 + flags * 128, 64);
         blk_check_pattern(driver, 576 + flags * 128, 64);
     }
-    machine_stop_model(machine);
+    check_free_at_once(driver, path);
 
     other = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
     assert_true(other >= 0);
@@ -440,6 +475,7 @@ int main(void)
         driver_test(test_write_zeroes),
         driver_test(test_write_zeroes_on_tmpfs, .directory = "/dev/shm"),
         cmocka_unit_test(test_get_id),
+        driver_test(test_file_is_free_when_the_device_model_has_ended),
         driver_test(test_block_device),
         driver_test(test_resize),
         driver_test(test_sync_that_was_not_tried),
