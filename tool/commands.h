@@ -10,6 +10,7 @@
 #define EXIT_PROBLEMS 1 /* with the device tree, or with reading or writing a file */
 #define EXIT_USAGE    2
 
+int command_compose(int count, char **arguments);
 int command_check(int count, char **arguments);
 int command_node(int count, char **arguments);
 int command_map(int count, char **arguments);

@@ -414,7 +414,7 @@ bool domains_read(struct domains *domains, const struct host_tree *tree)
     }
     rules_check_names(domains, tree->report);
     for (size_t i = 0; i < domains->count; i++) {
-        rules_check_domain(domains->domains[i], tree->report);
+        rules_check_domain(domains->domains[i], domains->devices_known, tree->report);
     }
     construction_check(domains, &host, tree->report);
     return tree->report->errors == errors;

@@ -19,6 +19,7 @@
 #define DOMAIN_RANGES_MAX  64u
 #define DOMAIN_MODULE_ALIGN 0x200000u /* what Xen rounds a module's place up to */
 #define DOMAIN_NAME_MAX    48u
+#define DOMAIN_DEVICE_INTERRUPTS_MAX 64u
 /* Bits of `capabilities`. */
 #define CAPABILITY_CONTROL  0x1u
 #define CAPABILITY_HARDWARE 0x2u
@@ -30,6 +31,7 @@ enum domain_range_kind {
     DOMAIN_SHARED_MEMORY,
     DOMAIN_LAYOUT,   /* what Xen puts into every guest of this kind */
     DOMAIN_HARDWARE, /* emulated where the hardware's is, in a direct-mapped guest */
+    DOMAIN_DEVICE,   /* of a passed-through device, which a host's tree alone does not show */
 };
 
 struct domain_range {
@@ -66,6 +68,8 @@ struct domain {
     struct bridge_guest_layout layout;
     unsigned int range_count;
     struct domain_range ranges[DOMAIN_RANGES_MAX];
+    unsigned int device_interrupt_count; /* of passed-through devices, likewise */
+    uint32_t device_interrupts[DOMAIN_DEVICE_INTERRUPTS_MAX];
     unsigned int bridge_count; /* of those that can be used */
     struct domain_bridge bridges[DOMAIN_BRIDGES_MAX]; /* in the order in which Xen numbers them */
 };
@@ -76,6 +80,7 @@ struct domains {
     size_t count;
     unsigned int address_bits; /* IN: width of a guest's physical addresses; 0: 40, or what the host's tree shows */
     bool xen_4_22;             /* IN: where versions of Xen differ, go by 4.22, else by 4.17 */
+    bool devices_known;        /* IN: whoever calls has passed-through devices checked himself */
 };
 
 /* False when anything is wrong, in the tree or with one of its domains; the report then says what. */

@@ -130,8 +130,7 @@ static unsigned int read_reg(const struct host_tree_walk *walk, struct host_rang
     return count;
 }
 
-/* The same at the CPU's addresses; 0 when one has none. */
-static unsigned int read_registers(const struct host_tree_walk *walk, struct host_range *ranges, unsigned int room)
+unsigned int host_read_registers(const struct host_tree_walk *walk, struct host_range *ranges, unsigned int room)
 {
     const unsigned int count = read_reg(walk, ranges, room);
 
@@ -165,7 +164,7 @@ static void read_gic(struct host *host, const struct host_tree_walk *walk)
     } else {
         return;
     }
-    host->gic_range_count = read_registers(walk, host->gic_ranges, wanted);
+    host->gic_range_count = host_read_registers(walk, host->gic_ranges, wanted);
 }
 
 static void read_uart(struct host *host, const struct host_tree_walk *walk)
@@ -181,7 +180,7 @@ static void read_uart(struct host *host, const struct host_tree_walk *walk)
     if (interrupts != NULL && length >= 12 && fdt32_ld(interrupts) == 0 && fdt32_ld(interrupts + 1) < SPIS_MAX) {
         host->uart_interrupt = fdt32_ld(interrupts + 1) + SPI_FIRST;
     }
-    if (read_registers(walk, &host->uart, 1) == 1) {
+    if (host_read_registers(walk, &host->uart, 1) == 1) {
         host->uart_state = HOST_UART_FOUND;
     }
 }
@@ -203,6 +202,43 @@ static void read_memory(struct host *host, const struct host_tree_walk *walk)
     for (unsigned int i = 0; i < count && host->bank_count < HOST_BANKS_MAX; i++) {
         if (ranges[i].size != 0) {
             host->banks[host->bank_count++] = ranges[i];
+        }
+    }
+}
+
+static void add_reserved(struct host *host, const struct host_range *range, struct report *report)
+{
+    if (host->reserved_count == HOST_RESERVED_MAX) {
+        report_write(report, REPORT_ERROR, "/reserved-memory", "more than %u reserved ranges", HOST_RESERVED_MAX);
+    } else if (range->size != 0) {
+        host->reserved[host->reserved_count++] = *range;
+    }
+}
+
+/* A child of /reserved-memory that says where it is; one that only says how large is placed by Linux. */
+static void read_reserved(struct host *host, const struct host_tree_walk *walk)
+{
+    struct host_range ranges[HOST_BANKS_MAX];
+    unsigned int count;
+
+    if (walk->depth != 2 || strncmp(walk->path, "/reserved-memory/", strlen("/reserved-memory/")) != 0) {
+        return;
+    }
+    count = read_reg(walk, ranges, HOST_BANKS_MAX);
+    for (unsigned int i = 0; i < count; i++) {
+        add_reserved(host, &ranges[i], walk->tree->report);
+    }
+}
+
+static void read_reserve_map(struct host *host, const struct host_tree *tree)
+{
+    const int count = fdt_num_mem_rsv(tree->fdt);
+
+    for (int i = 0; i < count; i++) {
+        struct host_range range;
+
+        if (fdt_get_mem_rsv(tree->fdt, i, &range.base, &range.size) == 0) {
+            add_reserved(host, &range, tree->report);
         }
     }
 }
@@ -245,6 +281,7 @@ bool host_read(struct host *host, const struct host_tree *tree)
     unsigned int unknown_modules = 0;
 
     memset(host, 0, sizeof(*host));
+    read_reserve_map(host, tree);
     host_tree_walk_init(&walk, tree);
     while (host_tree_walk_next(&walk)) {
         if (walk.node == uart) {
@@ -252,6 +289,7 @@ bool host_read(struct host *host, const struct host_tree *tree)
         }
         read_gic(host, &walk);
         read_memory(host, &walk);
+        read_reserved(host, &walk);
         read_module(host, &walk, &unknown_modules);
     }
     if (tree->report->errors != errors) {

@@ -12,6 +12,7 @@
 #define HOST_GIC_RANGES_MAX 33u  /* distributor, and as many regions of redistributors as any board has */
 #define HOST_BANKS_MAX      256u /* Xen: NR_MEM_BANKS */
 #define HOST_MODULES_MAX    32u  /* Xen: MAX_MODULES; it passes over those beyond */
+#define HOST_RESERVED_MAX   256u
 
 struct host_range {
     uint64_t base;
@@ -39,6 +40,8 @@ struct host {
     uint32_t uart_interrupt; /* absolute; 0: not known */
     unsigned int bank_count; /* of RAM; 0: the tree does not say, firmware may */
     struct host_range banks[HOST_BANKS_MAX];
+    unsigned int reserved_count; /* parts of RAM that are not to be used: /reserved-memory and the blob's own list */
+    struct host_range reserved[HOST_RESERVED_MAX];
     bool has_dom0;
     unsigned int module_count;
     struct host_module modules[HOST_MODULES_MAX];
@@ -47,6 +50,9 @@ struct host {
 
 /* Walks the tree. False when the walk could not be finished. */
 bool host_read(struct host *host, const struct host_tree *tree);
+
+/* The ranges of the node's `reg` at the CPU's addresses, as many as there is room for; 0 when one has none. */
+unsigned int host_read_registers(const struct host_tree_walk *walk, struct host_range *ranges, unsigned int room);
 
 /* Bytes of RAM; 0: not known. */
 uint64_t host_ram(const struct host *host);

@@ -17,11 +17,12 @@ static const char usage[] =
     "  node FILE DOMAIN       print the nodes that Xen makes for the bridge of a domain\n"
     "  map FILE [DOMAIN]      draw the address space of guests\n"
     "  qemu-args FILE DOMAIN  print what QEMU has to be told to serve the bridge of a domain\n"
+    "  compose FILE           make all that a board boots from a configuration as ImageBuilder takes it\n"
     "\n"
     "  -h, --help             this text; 'sidebridge COMMAND --help' says more\n"
     "  -V, --version\n"
     "\n"
-    "Exit status: 0 all is well, 1 something is wrong with a device tree, 2 the command line is.\n";
+    "Exit status: 0 all is well, 1 something is wrong with a file, 2 the command line is.\n";
 
 static const struct {
     const char *name;
@@ -31,6 +32,7 @@ static const struct {
     {"node", command_node},
     {"map", command_map},
     {"qemu-args", command_qemu_args},
+    {"compose", command_compose},
 };
 
 int main(int count, char **arguments)

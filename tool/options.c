@@ -33,13 +33,24 @@ static bool read_number(const char *option, const char *text, int least, int mos
     return true;
 }
 
-static bool read_version(const char *text, bool *xen_4_22)
+bool options_read_version(const char *text, bool *xen_4_22)
 {
     *xen_4_22 = strcmp(text, "4.22") == 0;
     if (!*xen_4_22 && strcmp(text, "4.17") != 0) {
         fprintf(stderr, "sidebridge: --xen takes 4.17 or 4.22\n");
         return false;
     }
+    return true;
+}
+
+bool options_read_address_bits(const char *text, unsigned int *address_bits)
+{
+    int number = 0;
+
+    if (!read_number("--address-bits", text, ADDRESS_BITS_MIN, ADDRESS_BITS_MAX, &number)) {
+        return false;
+    }
+    *address_bits = (unsigned int)number;
     return true;
 }
 
@@ -97,10 +108,10 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
 {
     char letters[OPTIONS_MAX * 2 + 1];
     struct option names[OPTIONS_MAX + 1];
-    int address_bits = 0;
     bool good = true;
     int option;
 
+    options->address_bits = 0;
     options->binary = false;
     options->xen_4_22 = false;
     options->bridge = -1;
@@ -113,7 +124,7 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
             break;
 
         case 'a':
-            good = read_number("--address-bits", optarg, ADDRESS_BITS_MIN, ADDRESS_BITS_MAX, &address_bits);
+            good = options_read_address_bits(optarg, &options->address_bits);
             break;
 
         case 'b':
@@ -135,7 +146,7 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
             break;
 
         case 'x':
-            good = read_version(optarg, &options->xen_4_22);
+            good = options_read_version(optarg, &options->xen_4_22);
             break;
 
         default:
@@ -144,7 +155,6 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
         }
     } while (option != -1 && good);
 
-    options->address_bits = (unsigned int)address_bits;
     options->operand = optind;
     if (good && (count - optind < options->operands_min || count - optind > options->operands_max)) {
         fprintf(stderr, "sidebridge: %s\n", count - optind < options->operands_min ? "an operand is missing"

@@ -32,6 +32,10 @@ struct options {
 /* What --help says of --json. */
 #define OPTIONS_JSON "      --json            one JSON document with all of it; its form is in sidebridge(1)\n"
 
+/* The arguments of options that all have; false, said on the standard error, when they are wrong. */
+bool options_read_address_bits(const char *text, unsigned int *address_bits);
+bool options_read_version(const char *text, bool *xen_4_22);
+
 /* False when the subcommand has nothing more to do: it returns *status. Else options_end() has to follow. */
 bool options_read(struct options *options, int count, char **arguments, int *status);
 

@@ -66,6 +66,9 @@ static void print(const struct report *report, const struct report_message *mess
     FILE *stream = report->stream;
 
     write_printable(stream, report->file, SIZE_MAX);
+    if (report->line != 0) {
+        fprintf(stream, ":%u", report->line);
+    }
     fputs(": ", stream);
     if (message->node != NULL) {
         write_printable(stream, message->node, SIZE_MAX);

@@ -4,6 +4,7 @@
  *
  *   file: /node: message
  *   file: /node: warning: property: message
+ *   file:line: key: message
  *
  * A message says what is wrong, then, after its last semicolon, what would be right; or it is itself what would be
  * right ("must be one cell"). Text that comes from a device tree may hold any byte: whatever is not printable ASCII is
@@ -31,6 +32,7 @@ struct report_message {
 struct report {
     FILE *stream; /* NULL: messages are not printed */
     const char *file;
+    unsigned int line; /* of a text, which the next message is about; 0: the file is none */
     unsigned int errors;
     unsigned int warnings;
     unsigned int notes;
@@ -38,7 +40,7 @@ struct report {
     void *context;
 };
 
-/* node may be NULL: the message is about the file. */
+/* node, or the key of a line, may be NULL: the message is about the file. */
 __attribute__((format(printf, 4, 5))) void report_write(struct report *report, enum report_level level,
                                                         const char *node, const char *format, ...);
 

@@ -275,30 +275,59 @@ void rules_check_names(const struct domains *domains, struct report *report)
     free(sorted);
 }
 
+/* One thing of the domain after the other, by its number; *over is set behind the last. */
+static bool is_conflict(const struct domain *domain, const struct bridge *bridge, const char *property,
+                        unsigned int bridge_count, unsigned int number, bool *over, struct bridge_diagnosis *diagnosis)
+{
+    if (number == 0) {
+        return bridge_check_layout(bridge, property, &domain->layout, diagnosis) != 0;
+    }
+    number -= 1;
+    if (number < domain->range_count) {
+        const struct domain_range *range = &domain->ranges[number];
+
+        return range->kind != DOMAIN_LAYOUT &&
+               bridge_check_range(bridge, property, range->name, range->base, range->size, diagnosis) != 0;
+    }
+    number -= domain->range_count;
+    if (number == 0) {
+        return domain->layout.vpl011 && domain->vpl011_interrupt != 0 &&
+               bridge_check_interrupts(bridge, property, "vpl011", domain->vpl011_interrupt, 1, diagnosis) != 0;
+    }
+    number -= 1;
+    if (number < domain->device_interrupt_count) {
+        return bridge_check_interrupts(bridge, property, "a passed-through device",
+                                       domain->device_interrupts[number], 1, diagnosis) != 0;
+    }
+    number -= domain->device_interrupt_count;
+    if (number < bridge_count) {
+        return bridge_check_bridge(bridge, property, &domain->bridges[number].bridge, diagnosis) != 0;
+    }
+    *over = true;
+    return false;
+}
+
+bool rules_find_conflict(const struct domain *domain, const struct bridge *bridge, const char *property,
+                         unsigned int bridge_count, unsigned int *cursor, struct bridge_diagnosis *diagnosis)
+{
+    bool over = false;
+
+    while (!over) {
+        if (is_conflict(domain, bridge, property, bridge_count, (*cursor)++, &over, diagnosis)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void check_conflicts(const struct domain *domain, const struct domain_bridge *checked, struct report *report)
 {
-    const struct bridge *bridge = &checked->bridge;
     struct bridge_diagnosis diagnosis;
+    unsigned int cursor = 0;
 
-    if (bridge_check_layout(bridge, checked->property, &domain->layout, &diagnosis) != 0) {
+    while (rules_find_conflict(domain, &checked->bridge, checked->property,
+                               (unsigned int)(checked - domain->bridges), &cursor, &diagnosis)) {
         report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
-    }
-    for (unsigned int i = 0; i < domain->range_count; i++) {
-        const struct domain_range *range = &domain->ranges[i];
-
-        if (range->kind != DOMAIN_LAYOUT && bridge_check_range(bridge, checked->property, range->name, range->base,
-                                                               range->size, &diagnosis) != 0) {
-            report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
-        }
-    }
-    if (domain->layout.vpl011 && domain->vpl011_interrupt != 0 &&
-        bridge_check_interrupts(bridge, checked->property, "vpl011", domain->vpl011_interrupt, 1, &diagnosis) != 0) {
-        report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
-    }
-    for (const struct domain_bridge *other = domain->bridges; other < checked; other++) {
-        if (bridge_check_bridge(bridge, checked->property, &other->bridge, &diagnosis) != 0) {
-            report_diagnosis(report, REPORT_ERROR, checked->path, &diagnosis);
-        }
     }
 }
 
@@ -323,12 +352,12 @@ static void check_bridge(const struct domain *domain, const struct domain_bridge
     }
 }
 
-void rules_check_domain(const struct domain *domain, struct report *report)
+void rules_check_domain(const struct domain *domain, bool devices_known, struct report *report)
 {
     for (unsigned int i = 0; i < domain->bridge_count; i++) {
         check_bridge(domain, &domain->bridges[i], report);
     }
-    if (domain->has_passthrough && domain->bridge_count != 0) {
+    if (domain->has_passthrough && !devices_known && domain->bridge_count != 0) {
         report_write(report, REPORT_NOTE, domain->path,
                      "the passed-through devices are described outside this file; only Xen checks the bridge against "
                      "them");

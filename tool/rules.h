@@ -23,7 +23,17 @@ void rules_check_guest(const struct domain *domain, struct report *report);
 /* That no two domains have one name. */
 void rules_check_names(const struct domains *domains, struct report *report);
 
-/* The bridges against all that is known of their domain, and against each other. */
-void rules_check_domain(const struct domain *domain, struct report *report);
+/*
+ * What a bridge of a domain, or one that might be, has in common with something else of the domain: its ranges, its
+ * interrupts, the first bridge_count of its bridges. *cursor is 0 at first; false when nothing else is in the way.
+ */
+bool rules_find_conflict(const struct domain *domain, const struct bridge *bridge, const char *property,
+                         unsigned int bridge_count, unsigned int *cursor, struct bridge_diagnosis *diagnosis);
+
+/*
+ * The bridges against all that is known of their domain, and against each other. What is not known is noted, but for
+ * passed-through devices when the caller knows these.
+ */
+void rules_check_domain(const struct domain *domain, bool devices_known, struct report *report);
 
 #endif
