@@ -25,8 +25,10 @@
 #define FILE_WAIT_MS 5000 /* for what a killed predecessor has under way on a file */
 #define RING_WAIT_MS 1000 /* for its ring, which has the files for a moment longer than it lives */
 
-struct disk {
-    struct blk *blk;
+struct device {
+    const struct kind *kind;
+    const char *label;
+    struct virtio_device *virtio;
     struct identity identity; /* of what its name meant when the state was opened */
     union {
         struct virtio_pci pci;
@@ -46,14 +48,14 @@ struct model {
     struct loop_watch accesses;
     unsigned int stops_wanted; /* counted by a signal handler: atomic */
     unsigned int stops;        /* of these, seen */
-    bool look_wanted;          /* at the disks, likewise */
+    bool look_wanted;          /* at what the devices stand on, likewise */
     struct loop_task again; /* nothing but one more turn, without sleeping */
     enum model_state state;
     int failure;
     bool guest_gone;
-    unsigned int disk_count;
-    unsigned int first; /* of the disks, when there is room for buffers again */
-    struct disk disk[MODEL_DISKS_MAX];
+    unsigned int device_count;
+    unsigned int first; /* of the devices, when there is room for buffers again */
+    struct device device[MODEL_DEVICES_MAX];
 };
 
 static void fail(struct model *model, int error)
@@ -71,9 +73,9 @@ static uint64_t guest_access(void *opaque, uint64_t address, unsigned int size, 
     struct model *model = opaque;
     const uint64_t result = pci_bus_access(&model->bus, address, size, write, data);
 
-    for (unsigned int i = 0; i < model->disk_count && model->saved; i++) {
-        if (model->bus.touched == &model->disk[i].pci.function) {
-            state_save(state_device(model->saved, i), &model->disk[i].pci);
+    for (unsigned int i = 0; i < model->device_count && model->saved; i++) {
+        if (model->bus.touched == &model->device[i].pci.function) {
+            state_save(state_device(model->saved, i), &model->device[i].pci);
         }
     }
     return result;
@@ -81,8 +83,8 @@ static uint64_t guest_access(void *opaque, uint64_t address, unsigned int size, 
 
 static void for_each_device(struct model *model, void (*function)(struct virtio_device *device))
 {
-    for (unsigned int i = 0; i < model->disk_count; i++) {
-        function(blk_device(model->disk[i].blk));
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        function(model->device[i].virtio);
     }
 }
 
@@ -125,13 +127,13 @@ static void wait_for_accesses(void *opaque)
 static unsigned int device_number(const struct model_options *options, unsigned int index)
 {
     uint32_t taken = 1; /* 0 is none of ours */
-    unsigned int number = options->device[index];
+    unsigned int number = options->device[index].number;
 
-    for (unsigned int i = 0; i < options->disk_count; i++) {
-        taken |= options->device[i] ? 1u << options->device[i] : 0;
+    for (unsigned int i = 0; i < options->device_count; i++) {
+        taken |= options->device[i].number ? 1u << options->device[i].number : 0;
     }
-    for (unsigned int i = 0; i <= index && options->device[index] == 0; i++) {
-        if (options->device[i] == 0) {
+    for (unsigned int i = 0; i <= index && options->device[index].number == 0; i++) {
+        if (options->device[i].number == 0) {
             number = (unsigned int)__builtin_ctz(~taken);
             taken |= 1u << number;
         }
@@ -139,101 +141,147 @@ static unsigned int device_number(const struct model_options *options, unsigned 
     return number;
 }
 
+/* What messages call a device: its name, or what it stands on. */
+static const char *label(const struct model_device *device)
+{
+    const struct setting *first = device->kind->settings.setting;
+
+    if (device->name) {
+        return device->name;
+    }
+    return device->kind->settings.count > 0 && first->needed
+               ? *(const char *const *)((const char *)device->options + first->offset)
+               : device->kind->name;
+}
+
+static int complain(const struct model_device *device, int result, const char *what, char *error)
+{
+    (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s", label(device), what);
+    return result;
+}
+
 /* The kernel may still be busy with the files of a process that was killed; their locks go last. */
-static int create_blk(struct model *model, const struct model_options *options, unsigned int i, const char **reason)
+static int open_files(struct model *model, const struct model_options *options, const struct model_device *device,
+                      struct kind_files *files, char *what)
 {
     const struct timespec moment = { .tv_nsec = 10 * 1000000 };
     const int limit = platform_resumed(model->platform) ? FILE_WAIT_MS : options->sandbox ? RING_WAIT_MS : 0;
 
-    for (int waited = 0;; waited += 10) {
-        const int result = blk_create(&model->disk[i].blk, model->loop, model->platform, &options->disk[i], reason);
+    for (int waited = 0; device->kind->open; waited += 10) {
+        const int result = device->kind->open(device->options, files, what);
 
         if (result != -EBUSY || waited >= limit) {
             return result;
         }
         (void)nanosleep(&moment, NULL);
     }
+    return 0;
 }
 
-/* The state counts for the disk that was looked at: is that the one that was opened? */
-static int check_identity(const struct model *model, const struct disk *disk)
+/* The state counts for what was looked at: is that what was opened? */
+static int check_identity(const struct model *model, const struct device *device, const struct model_device *options,
+                          const struct kind_files *files, char *what)
 {
     struct identity opened;
-    const int result = model->saved ? identity_of(blk_file(disk->blk), &opened) : 0;
+    int result;
 
-    return !result && model->saved && !identity_equal(&opened, &disk->identity) ? -ESTALE : result;
+    if (!model->saved || !device->kind->identify) {
+        return 0;
+    }
+    result = device->kind->identify(options->options, files, &opened);
+    if (result || !identity_equal(&opened, &device->identity)) {
+        (void)snprintf(what, KIND_ERROR_MAX, "was exchanged while it was opened");
+        return result ? result : -ESTALE;
+    }
+    return 0;
 }
 
-static int add_disk(struct model *model, const struct model_options *options, unsigned int i, char *error)
+static int create_device(struct model *model, const struct model_options *options, unsigned int i, char *what)
 {
-    struct disk *disk = &model->disk[i];
+    const struct model_device *wanted = &options->device[i];
+    const struct kind_host host = { model->loop, model->platform, label(wanted) };
+    struct device *device = &model->device[i];
+    struct kind_files files = { 0 };
+    int result;
+
+    device->kind = wanted->kind;
+    device->label = host.name;
+    result = open_files(model, options, wanted, &files, what);
+    if (!result) {
+        result = check_identity(model, device, wanted, &files, what);
+    }
+    if (!result) {
+        result = device->kind->create(&device->virtio, &host, wanted->options, &files, what);
+    }
+    if (result) {
+        kind_files_close(&files);
+    } else {
+        model->device_count++;
+    }
+    return result;
+}
+
+static int add_device(struct model *model, const struct model_options *options, unsigned int i, char *error)
+{
+    struct device *device = &model->device[i];
+    char what[KIND_ERROR_MAX];
     const char *reason;
-    int result = create_blk(model, options, i, &reason);
+    int result = create_device(model, options, i, what);
 
     if (result) {
-        (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s (%s)", options->disk[i].path, reason, strerror(-result));
-        return result;
+        return complain(&options->device[i], result, what, error);
     }
-    model->disk_count++;
     if (model->plain) {
-        result = virtio_mmio_bus_attach(&model->mmio, &disk->mmio, blk_device(disk->blk), &reason);
-        if (result) {
-            (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s", options->disk[i].path, reason);
-        }
-        return result;
+        result = virtio_mmio_bus_attach(&model->mmio, &device->mmio, device->virtio, &reason);
+        return result ? complain(&options->device[i], result, reason, error) : 0;
     }
-    result = check_identity(model, disk);
-    if (result) {
-        (void)snprintf(error, MODEL_ERROR_MAX, "%s: was exchanged while it was opened", options->disk[i].path);
-        return result;
-    }
-    virtio_pci_init(&disk->pci, blk_device(disk->blk), BLK_CLASS,
+    virtio_pci_init(&device->pci, device->virtio, device->kind->class_code,
                     options->msix && bridge_msi_count(platform_bridge(model->platform)) > 0);
-    result = pci_bus_attach(&model->bus, &disk->pci.function, device_number(options, i));
+    result = pci_bus_attach(&model->bus, &device->pci.function, device_number(options, i));
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "two devices are to be PCI device %u", device_number(options, i));
     }
     return result;
 }
 
-static uint64_t hash(uint64_t sum, const void *data, size_t size)
+static int identify(const struct model_device *device, struct identity *identity, char *error)
 {
-    for (size_t i = 0; i < size; i++) {
-        sum = (sum ^ ((const uint8_t *)data)[i]) * 0x100000001b3; /* FNV-1a */
+    const int result = device->kind->identify ? device->kind->identify(device->options, NULL, identity) : 0;
+
+    if (result) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s (%s)", label(device),
+                       result == -EINVAL ? "neither a regular file nor a block device" : "cannot be opened",
+                       strerror(-result));
     }
-    return sum;
+    return result;
 }
 
 /*
- * A number for all that must be the same for one model to go on for another: the disks, not only their names. While one
- * cannot be looked at it is not known whether there is something to go on for, so that nothing must be touched.
+ * A number for all that must be the same for one model to go on for another: what devices stand on, not only its names.
+ * While that cannot be looked at it is not known whether there is something to go on for, so that nothing must be
+ * touched.
  */
 static int configure(struct model *model, const struct model_options *options, uint64_t *configuration, char *error)
 {
     const unsigned int numbers[] = {
-        options->domain, options->bridge, options->msix, options->shared, options->disk_count,
-        sizeof(struct state_device),
+        options->domain, options->bridge, options->msix, options->shared, options->device_count,
     };
-    uint64_t sum = hash(0xcbf29ce484222325, SIDEBRIDGE_VERSION, sizeof(SIDEBRIDGE_VERSION));
+    uint64_t sum = settings_hash_bytes(SIDEBRIDGE_VERSION, sizeof(SIDEBRIDGE_VERSION), SETTINGS_HASH_START);
 
-    sum = hash(sum, numbers, sizeof(numbers));
-    for (unsigned int i = 0; i < options->disk_count; i++) {
-        const struct blk_options *disk = &options->disk[i];
-        const char *id = disk->id ? disk->id : "";
-        const unsigned int more[] = { device_number(options, i), disk->read_only };
-        struct identity *identity = &model->disk[i].identity;
-        const int result = identity_of_name(disk->path, identity);
+    sum = settings_hash_bytes(numbers, sizeof(numbers), sum);
+    for (unsigned int i = 0; i < options->device_count; i++) {
+        const struct model_device *device = &options->device[i];
+        const unsigned int number = device_number(options, i);
+        struct identity *identity = &model->device[i].identity;
+        const int result = identify(device, identity, error);
 
         if (result) {
-            (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s (%s)", disk->path,
-                           result == -EINVAL ? "neither a regular file nor a block device" : "cannot be opened",
-                           strerror(-result));
             return result;
         }
-        sum = hash(sum, disk->path, strlen(disk->path) + 1);
-        sum = hash(sum, id, strlen(id) + 1);
-        sum = hash(sum, more, sizeof(more));
-        sum = hash(sum, identity, sizeof(*identity));
+        sum = settings_hash_bytes(device->kind->name, strlen(device->kind->name) + 1, sum);
+        sum = settings_hash_bytes(&number, sizeof(number), sum);
+        sum = settings_hash_bytes(identity, sizeof(*identity), sum);
+        sum = settings_hash(&device->kind->settings, device->options, sum);
     }
     *configuration = sum;
     return 0;
@@ -255,7 +303,7 @@ static int attach(struct model *model, const struct model_options *options, char
         if (result) {
             return result;
         }
-        result = state_open(&model->saved, options->state, configuration, options->disk_count, refusal);
+        result = state_open(&model->saved, options->state, configuration, refusal);
         if (result) {
             (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s", options->state, refusal);
             return result;
@@ -265,6 +313,29 @@ static int attach(struct model *model, const struct model_options *options, char
     result = platform_create(&model->platform, &platform, &reason);
     if (result) {
         (void)snprintf(error, MODEL_ERROR_MAX, "domain %u: %s", options->domain, reason);
+    }
+    return result;
+}
+
+static int map_state(struct model *model, const struct model_options *options, char *error)
+{
+    struct state_sizes sizes[MODEL_DEVICES_MAX];
+    char refusal[STATE_ERROR_MAX];
+    int result;
+
+    if (!model->saved) {
+        return 0;
+    }
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        const struct device *device = &model->device[i];
+
+        sizes[i] = (struct state_sizes){
+            virtio_device_journal_size(device->virtio), device->kind->journal_size,
+        };
+    }
+    result = state_map(model->saved, sizes, model->device_count, refusal);
+    if (result) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s", options->state, refusal);
     }
     return result;
 }
@@ -300,11 +371,15 @@ static int build(struct model *model, const struct model_options *options, char 
     } else {
         pci_bus_init(&model->bus, model->platform);
     }
-    for (unsigned int i = 0; i < options->disk_count; i++) {
-        result = add_disk(model, options, i, error);
+    for (unsigned int i = 0; i < options->device_count; i++) {
+        result = add_device(model, options, i, error);
         if (result) {
             return result;
         }
+    }
+    result = map_state(model, options, error);
+    if (result) {
+        return result;
     }
     loop_watch_asleep(model->loop, &model->accesses, platform_descriptor(model->platform), accesses_ready,
                       wait_for_accesses, model);
@@ -317,28 +392,31 @@ static int build(struct model *model, const struct model_options *options, char 
  */
 static int enter_sandbox(struct model *model, const struct model_options *options, char *error)
 {
-    const struct sandbox_options sandbox = { .loop = model->loop, .user = options->user };
-    int result = 0;
+    const struct sandbox_needs *needs[MODEL_DEVICES_MAX];
+    const struct sandbox_options sandbox = {
+        .loop = model->loop, .user = options->user, .needs = needs, .needs_count = model->device_count,
+    };
 
-    for (unsigned int i = 0; i < model->disk_count && !result; i++) {
-        result = loop_add_file(model->loop, blk_file(model->disk[i].blk));
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        needs[i] = &model->device[i].kind->needs;
     }
-    if (!result && sandbox_enter(&sandbox, model->lacking) > 0 && options->sandbox_required) {
-        result = -EPERM;
-    }
-    if (result) {
+    if (sandbox_enter(&sandbox, model->lacking) > 0 && options->sandbox_required) {
         (void)snprintf(error, MODEL_ERROR_MAX, "the sandbox lacks: %s", model->lacking);
+        return -EPERM;
     }
-    return result;
+    return 0;
 }
 
 static void keep_journals(struct model *model)
 {
-    for (unsigned int i = 0; i < model->disk_count; i++) {
-        struct state_device *device = state_device(model->saved, i);
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        const struct state_device *state = state_device(model->saved, i);
+        const struct device *device = &model->device[i];
 
-        virtio_device_keep_journals(blk_device(model->disk[i].blk), device->journal);
-        blk_keep_journal(model->disk[i].blk, &device->blk);
+        virtio_device_keep_journals(device->virtio, state->queues);
+        if (device->kind->keep_journal) {
+            device->kind->keep_journal(device->virtio, state->kind);
+        }
     }
 }
 
@@ -346,8 +424,8 @@ static void keep_journals(struct model *model)
 static void take_over(struct model *model)
 {
     keep_journals(model);
-    for (unsigned int i = 0; i < model->disk_count; i++) {
-        virtio_pci_restore(&model->disk[i].pci, state_saved(state_device(model->saved, i)));
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        virtio_pci_restore(&model->device[i].pci, state_saved(state_device(model->saved, i)));
     }
 }
 
@@ -361,8 +439,8 @@ static int begin_state(struct model *model, const struct model_options *options,
 
     state_begin(model->saved);
     keep_journals(model);
-    for (unsigned int i = 0; i < model->disk_count; i++) {
-        state_save(state_device(model->saved, i), &model->disk[i].pci);
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        state_save(state_device(model->saved, i), &model->device[i].pci);
     }
     result = platform_set_mark(model->platform, state_mark(model->saved));
     if (result) {
@@ -372,16 +450,16 @@ static int begin_state(struct model *model, const struct model_options *options,
     return result;
 }
 
-/* It may have grown or shrunk. */
-static void look_at_disk(struct model *model, unsigned int i)
+/* What it stands on may have changed. */
+static void look_at(struct model *model, unsigned int i)
 {
-    struct disk *disk = &model->disk[i];
+    struct device *device = &model->device[i];
 
-    if (blk_resized(disk->blk)) {
+    if (device->kind->changed && device->kind->changed(device->virtio)) {
         if (model->saved) {
-            state_save(state_device(model->saved, i), &disk->pci);
+            state_save(state_device(model->saved, i), &device->pci);
         }
-        blk_resize_known(disk->blk);
+        device->kind->change_known(device->virtio);
     }
 }
 
@@ -397,10 +475,10 @@ static int resume(struct model *model, char *error)
         (void)snprintf(error, MODEL_ERROR_MAX, "cannot go on: %s", strerror(-result));
         return result;
     }
-    for (unsigned int i = 0; i < model->disk_count; i++) {
-        virtio_device_resume(blk_device(model->disk[i].blk));
-        state_save(state_device(model->saved, i), &model->disk[i].pci);
-        look_at_disk(model, i);
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        virtio_device_resume(model->device[i].virtio);
+        state_save(state_device(model->saved, i), &model->device[i].pci);
+        look_at(model, i);
     }
     return 0;
 }
@@ -461,8 +539,8 @@ int model_create(struct model **model, const struct model_options *options, char
     struct model *created;
     int result;
 
-    if (options->disk_count > MODEL_DISKS_MAX) {
-        (void)snprintf(error, MODEL_ERROR_MAX, "more than %u devices", MODEL_DISKS_MAX);
+    if (options->device_count > MODEL_DEVICES_MAX) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "more than %u devices", MODEL_DEVICES_MAX);
         return -EINVAL;
     }
     created = calloc(1, sizeof(*created));
@@ -497,15 +575,16 @@ int model_destroy(struct model *model, char error[MODEL_ERROR_MAX])
     loop_destroy(model->loop);
     result = model->failure;
     (void)snprintf(error, MODEL_ERROR_MAX, "stopped by an error: %s", strerror(-result));
-    for (unsigned int i = 0; i < model->disk_count; i++) {
-        const int lost = blk_sync(model->disk[i].blk);
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        const struct device *device = &model->device[i];
+        const int lost = device->kind->finish ? device->kind->finish(device->virtio) : 0;
 
         if (lost && !result) {
             (void)snprintf(error, MODEL_ERROR_MAX, "%s: not all that the guest has written is on stable storage (%s)",
-                           blk_path(model->disk[i].blk), strerror(-lost));
+                           device->label, strerror(-lost));
             result = lost;
         }
-        blk_destroy(model->disk[i].blk);
+        device->kind->destroy(device->virtio);
     }
     platform_destroy(model->platform);
     state_close(model->saved);
@@ -517,8 +596,8 @@ static unsigned int in_flight(const struct model *model)
 {
     unsigned int count = 0;
 
-    for (unsigned int i = 0; i < model->disk_count; i++) {
-        count += virtio_device_in_flight(blk_device(model->disk[i].blk));
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        count += virtio_device_in_flight(model->device[i].virtio);
     }
     return count;
 }
@@ -536,16 +615,14 @@ void model_stop(struct model *model)
             model->failure = error;
         }
     }
-    for (unsigned int i = 0; i < model->disk_count; i++) {
-        virtio_device_stop(blk_device(model->disk[i].blk));
-    }
+    for_each_device(model, virtio_device_stop);
 }
 
 void model_signal(struct model *model, enum model_signal signal)
 {
     if (signal == MODEL_SIGNAL_STOP) {
         (void)__atomic_add_fetch(&model->stops_wanted, 1, __ATOMIC_RELAXED);
-    } else if (signal == MODEL_SIGNAL_DISKS) {
+    } else if (signal == MODEL_SIGNAL_LOOK) {
         __atomic_store_n(&model->look_wanted, true, __ATOMIC_RELAXED);
     }
     platform_wake(model->platform);
@@ -555,8 +632,8 @@ void model_signal(struct model *model, enum model_signal signal)
 static void look_for_signals(struct model *model)
 {
     if (__atomic_exchange_n(&model->look_wanted, false, __ATOMIC_RELAXED)) {
-        for (unsigned int i = 0; i < model->disk_count; i++) {
-            look_at_disk(model, i);
+        for (unsigned int i = 0; i < model->device_count; i++) {
+            look_at(model, i);
         }
     }
     for (; model->stops != __atomic_load_n(&model->stops_wanted, __ATOMIC_RELAXED); model->stops++) {
@@ -598,10 +675,10 @@ static void renew_memory(struct model *model)
 /* To those who wait for it; each time another one is the first. */
 static void give_room(struct model *model)
 {
-    for (unsigned int i = 0; i < model->disk_count; i++) {
-        virtio_device_room(blk_device(model->disk[(model->first + i) % model->disk_count].blk));
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        virtio_device_room(model->device[(model->first + i) % model->device_count].virtio);
     }
-    model->first = (model->first + 1) % model->disk_count;
+    model->first = (model->first + 1) % model->device_count;
 }
 
 void model_turn(struct model *model, bool wait)
@@ -688,10 +765,10 @@ void model_report(const struct model *model, FILE *to)
     (void)fprintf(to, "MSI-X messages to nowhere: %llu\n", (unsigned long long)bus->bad_messages);
     (void)fprintf(to, "interrupts refused: %llu\n",
                   (unsigned long long)(bus->lost_interrupts + mmio->lost_interrupts));
-    for (unsigned int i = 0; i < model->disk_count; i++) {
-        const struct virtio_device_counters *device = &blk_device(model->disk[i].blk)->counters;
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        const struct virtio_device_counters *device = &model->device[i].virtio->counters;
 
-        (void)fprintf(to, "device %u: requests without an answer: %llu, gave up: %llu\n", i + 1,
+        (void)fprintf(to, "%s: requests without an answer: %llu, gave up: %llu\n", model->device[i].label,
                       (unsigned long long)device->refused, (unsigned long long)device->needs_reset);
     }
 }

@@ -18,13 +18,21 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "devices/blk.h"
+#include "devices/kind.h"
 
-#define MODEL_DISKS_MAX 31u
-#define MODEL_ERROR_MAX 512u
+#define MODEL_DEVICES_MAX 31u
+#define MODEL_ERROR_MAX   512u
 
 struct model;
 
+struct model_device {
+    const struct kind *kind;
+    const void *options; /* as the kind's settings fill them in */
+    const char *name;    /* what its user calls it; NULL: by what it stands on */
+    unsigned int number; /* PCI device, 1..31; 0: the first that is free */
+};
+
+/* Borrowed, with all that they refer to, for as long as the model lives. */
 struct model_options {
     unsigned int domain;
     unsigned int bridge;
@@ -37,9 +45,8 @@ struct model_options {
     bool sandbox_required; /* all layers, or it does not serve */
     uint32_t user;         /* with sandbox */
     const char *state; /* file to keep the state in (state.h); NULL: none */
-    unsigned int disk_count; /* in plain ranges disk i has place i (virtio/mmio.h) */
-    struct blk_options disk[MODEL_DISKS_MAX];
-    unsigned int device[MODEL_DISKS_MAX]; /* PCI device of each, 1..31; 0: the first that is free */
+    unsigned int device_count; /* in plain ranges device i has place i (virtio/mmio.h) */
+    struct model_device device[MODEL_DEVICES_MAX];
 };
 
 enum model_state {
@@ -61,7 +68,7 @@ void model_stop(struct model *model);
 
 enum model_signal {
     MODEL_SIGNAL_GUEST, /* look whether the guest is still there: wanted from time to time, since nobody tells it */
-    MODEL_SIGNAL_DISKS, /* the same, and whether disks have grown or shrunk */
+    MODEL_SIGNAL_LOOK,  /* the same, and whether what devices stand on has changed: disks have grown or shrunk */
     MODEL_SIGNAL_STOP,  /* the same, and as model_stop(); when it comes again, the model ends without waiting */
 };
 

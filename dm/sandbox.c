@@ -31,6 +31,7 @@
 
 #define MEMORY_MORE    (16u << 20) /* beyond what is there: libraries allocate a little for some calls */
 #define MEMORY_UNKNOWN (256u << 20)
+#define DESCRIPTORS_MAX 256u
 /*
  * Device models of one guest, which has so many servers, have one user, and those that were killed end a little later.
  * Threads are the loop's, in the kernel. Where one cannot be made, a request is not.
@@ -213,19 +214,41 @@ static rlim_t data_size(void)
     return size ? size : MEMORY_UNKNOWN;
 }
 
+/* The least above all descriptors that are wanted: those with the lowest numbers that are free. */
+static rlim_t descriptor_limit(const struct sandbox_options *options)
+{
+    int taken[DESCRIPTORS_MAX];
+    unsigned int wanted = 0, count = 0;
+    rlim_t limit = 1; /* no descriptor above 0, which is in use; poll(2) of one is allowed */
+
+    for (unsigned int i = 0; i < options->needs_count; i++) {
+        wanted += options->needs[i]->descriptors;
+    }
+    for (; count < wanted && count < DESCRIPTORS_MAX; count++) {
+        taken[count] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+        if (taken[count] < 0) {
+            break;
+        }
+        limit = (rlim_t)taken[count] + 1;
+    }
+    while (count > 0) {
+        (void)close(taken[--count]);
+    }
+    return limit;
+}
+
 static int make_limits(const struct sandbox_options *options)
 {
     const struct {
         int resource;
         rlim_t limit;
     } limits[] = {
-        { RLIMIT_NOFILE, 1 }, /* no descriptor above 0, which is in use; poll(2) of one is allowed */
+        { RLIMIT_NOFILE, descriptor_limit(options) },
         { RLIMIT_NPROC, THREADS_MAX },
         { RLIMIT_CORE, 0 },
         { RLIMIT_DATA, data_size() + MEMORY_MORE },
     };
 
-    (void)options;
     for (unsigned int i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
         const struct rlimit limit = { .rlim_cur = limits[i].limit, .rlim_max = limits[i].limit };
 
@@ -272,15 +295,29 @@ static const unsigned long commands[] = {
     IOCTL_GNTDEV_GRANT_COPY,
 };
 
-static int add_rules(scmp_filter_ctx filter)
+static int allow(scmp_filter_ctx filter, const struct sandbox_needs *needs)
 {
     int error = 0;
 
-    for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]) && !error; i++) {
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+    for (unsigned int i = 0; i < needs->call_count && !error; i++) {
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, needs->calls[i], 0);
     }
-    for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]) && !error; i++) {
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, commands[i]));
+    for (unsigned int i = 0; i < needs->command_count && !error; i++) {
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                 SCMP_A1(SCMP_CMP_EQ, needs->commands[i]));
+    }
+    return error;
+}
+
+static int add_rules(scmp_filter_ctx filter, const struct sandbox_options *options)
+{
+    const struct sandbox_needs always = {
+        calls, sizeof(calls) / sizeof(calls[0]), commands, sizeof(commands) / sizeof(commands[0]), 0,
+    };
+    int error = allow(filter, &always);
+
+    for (unsigned int i = 0; i < options->needs_count && !error; i++) {
+        error = allow(filter, options->needs[i]);
     }
     /* Of a lock, no more than to give it up. */
     error = error ? error : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(flock), 1, SCMP_A1(SCMP_CMP_EQ, LOCK_UN));
@@ -296,11 +333,10 @@ static int make_system_calls(const struct sandbox_options *options)
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int error = filter ? 0 : -ENOMEM;
 
-    (void)options;
     error = error ? error : seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     /* The one that is made for each request and cannot be judged by its number alone comes first. */
     error = error ? error : seccomp_syscall_priority(filter, SCMP_SYS(ioctl), UINT8_MAX);
-    error = error ? error : add_rules(filter);
+    error = error ? error : add_rules(filter, options);
     error = error ? error : seccomp_load(filter);
     seccomp_release(filter);
     return error;

@@ -23,7 +23,7 @@ enum sandbox_layer {
     SANDBOX_USER,              /* a user id of its own, no group, no capability */
     SANDBOX_NO_NEW_PRIVILEGES, /* execve(2) gives none */
     SANDBOX_LANDLOCK,          /* no file; from Linux 6.7 on no TCP port, from 6.12 on no signal to anybody */
-    SANDBOX_LIMITS,            /* no new descriptor, little more memory, few threads, no core file */
+    SANDBOX_LIMITS,            /* no new descriptor but what is needed, little more memory, few threads, no core file */
     SANDBOX_SYSTEM_CALLS,      /* seccomp: those that serving needs; any other ends the process (SIGSYS) */
     SANDBOX_LAYERS,
 };
@@ -34,9 +34,20 @@ enum sandbox_layer {
 
 #define SANDBOX_TEXT_MAX 400u
 
+/* What serving takes beyond what it always does, for one kind of device. */
+struct sandbox_needs {
+    const int *calls; /* system calls, as libseccomp numbers them, with any arguments */
+    unsigned int call_count;
+    const unsigned long *commands; /* of ioctl(2) */
+    unsigned int command_count;
+    unsigned int descriptors; /* that are opened or received, at most at a time */
+};
+
 struct sandbox_options {
     struct loop *loop; /* all of its watches and files are there */
     uint32_t user;     /* and group; SANDBOX_SAME_USER: gives up capabilities only */
+    const struct sandbox_needs *const *needs;
+    unsigned int needs_count;
 };
 
 /* One layer alone, for tests. Negative errno value: it does not hold. */

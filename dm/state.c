@@ -20,27 +20,34 @@
 
 #define MAGIC      "sidebridge state"
 #define MAGIC_SIZE 16u
-#define VERSION    1u /* of everything in the file; to be raised with each change of it */
+#define VERSION    2u /* of everything in the file; to be raised with each change of it */
 #define TRIES      10u
 
-struct content {
+struct header {
     char magic[MAGIC_SIZE]; /* without a NUL */
     uint32_t version;
-    uint32_t device_size; /* of a struct state_device: who forgets to raise the version is found out */
+    uint32_t device_size; /* of a device's registers: who forgets to raise the version is found out */
     uint64_t size;        /* of the whole file */
     uint64_t mark;        /* 0: the rest does not count */
     uint64_t configuration;
-    struct state_device device[];
 };
 
-#define HEADER_SIZE offsetof(struct content, device)
+struct content {
+    struct header header;
+    uint64_t device[]; /* of each: registers, journals of the queues, the kind's journal, each in whole words */
+};
 
 struct state {
     int file;
+    const char *path;
+    uint64_t present; /* bytes of the file */
+    struct header header; /* of it, if there are any */
+    uint64_t mark;
     size_t size;
     uint64_t configuration;
     uint64_t next_mark; /* drawn where all system calls are still allowed */
     struct content *content;
+    struct state_device device[STATE_DEVICES_MAX];
 };
 
 /* For the signal handler: there is one file a process. */
@@ -61,12 +68,13 @@ static void bus_error(int signal, siginfo_t *about, void *context)
     (void)ignored;
 }
 
-static void guard(struct state *state, const char *path)
+static void guard(struct state *state)
 {
     const struct sigaction action = { .sa_sigaction = bus_error, .sa_flags = SA_SIGINFO | SA_RESETHAND };
 
     (void)snprintf(truncated, sizeof(truncated),
-                   "sidebridge-dm: %.200s: has been truncated, or cannot be read any more: its state is lost\n", path);
+                   "sidebridge-dm: %.200s: has been truncated, or cannot be read any more: its state is lost\n",
+                   state->path);
     guarded = state;
     (void)sigaction(SIGBUS, &action, NULL);
 }
@@ -139,63 +147,73 @@ static int open_named(struct state *state, const char *path, char *error)
 }
 
 /* Whether the file may be written to: it is empty, or we have made it. */
-static int look(const struct state *state, off_t *size, char *error)
+static int look(struct state *state, char *error)
 {
-    struct content header = { 0 };
+    struct header header = { 0 };
     struct stat about;
     ssize_t length;
 
     if (fstat(state->file, &about)) {
         return system_error("cannot be examined", error);
     }
-    *size = about.st_size;
     if (!S_ISREG(about.st_mode)) {
         return refuse(-EEXIST, "is not a file to keep the state in", error);
     }
     if (about.st_uid != geteuid()) {
         return refuse(-EPERM, "belongs to another user, who could change the state", error);
     }
-    length = pread(state->file, &header, HEADER_SIZE, 0);
+    length = pread(state->file, &header, sizeof(struct header), 0);
     if (length < 0) {
         return system_error("cannot be read", error);
     }
     if (length == 0) {
         return 0;
     }
-    if ((size_t)length < HEADER_SIZE || memcmp(header.magic, MAGIC, MAGIC_SIZE) != 0 ||
+    if ((size_t)length < sizeof(struct header) || memcmp(header.magic, MAGIC, MAGIC_SIZE) != 0 ||
         (header.version == VERSION && (uint64_t)about.st_size > header.size)) {
         return refuse(-EEXIST, "is no state of sidebridge-dm and is left as it is: give another name, or remove it",
                       error);
     }
-    if (header.version != VERSION || header.device_size != sizeof(struct state_device)) {
+    if (header.version != VERSION || header.device_size != sizeof(struct state_registers)) {
         (void)snprintf(error, STATE_ERROR_MAX,
                        "is the state of %s sidebridge-dm (format %u.%u, this one has %u.%zu): remove it to begin anew",
                        header.version < VERSION   ? "an older"
                        : header.version > VERSION ? "a newer"
                                                   : "another",
-                       header.version, header.device_size, VERSION, sizeof(struct state_device));
+                       header.version, header.device_size, VERSION, sizeof(struct state_registers));
         return -EPROTO;
     }
+    if (header.configuration == state->configuration && (uint64_t)about.st_size == header.size) {
+        state->mark = header.mark;
+    }
+    state->present = (uint64_t)about.st_size;
+    state->header = header;
     return 0;
 }
 
-/* The header first; all of the file has storage when this has succeeded. What was there stays. */
-static int make_room(struct state *state, off_t present, char *error)
+/*
+ * The header first; all of the file has storage when this has succeeded. What counts stays, what does not is marked as
+ * such.
+ */
+static int make_room(struct state *state, char *error)
 {
-    const struct content header = {
-        .magic = MAGIC, .version = VERSION, .device_size = sizeof(struct state_device), .size = state->size,
+    const struct header header = {
+        .magic = MAGIC, .version = VERSION, .device_size = sizeof(struct state_registers), .size = state->size,
+        .mark = state->mark, .configuration = state->configuration,
     };
     int cause;
 
-    if (present > (off_t)state->size && ftruncate(state->file, (off_t)state->size)) {
+    if (state->present > state->size && ftruncate(state->file, (off_t)state->size)) {
         return system_error("cannot be cut", error);
     }
-    cause = pwrite(state->file, &header, offsetof(struct content, mark), 0) < 0
-                ? errno
-                : posix_fallocate(state->file, 0, (off_t)state->size);
+    cause = pwrite(state->file, &header, sizeof(header), 0) < 0 ? errno : EINTR;
+    while (cause == EINTR) { /* what io_uring has to tell counts as a signal here */
+        cause = posix_fallocate(state->file, 0, (off_t)state->size);
+    }
     if (cause) {
-        if (present == 0) {
-            (void)ftruncate(state->file, 0);
+        (void)ftruncate(state->file, (off_t)(state->present < state->size ? state->present : state->size));
+        if (state->present > 0) {
+            (void)pwrite(state->file, &state->header, sizeof(struct header), 0);
         }
         errno = cause;
         return system_error("has no room for the state", error);
@@ -203,18 +221,31 @@ static int make_room(struct state *state, off_t present, char *error)
     return 0;
 }
 
-static int fill(struct state *state, const char *path, char *error)
+static size_t words(size_t bytes)
 {
-    void *content;
-    off_t present = 0;
-    int result = open_named(state, path, error);
+    return (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t);
+}
 
-    if (!result) {
-        result = look(state, &present, error);
+static size_t words_of(const struct state_sizes *sizes)
+{
+    return words(sizeof(struct state_registers)) + words(sizes->queues) + words(sizes->kind);
+}
+
+int state_map(struct state *state, const struct state_sizes *sizes, unsigned int devices, char error[STATE_ERROR_MAX])
+{
+    uint64_t *next;
+    void *content;
+    int result;
+
+    state->size = sizeof(struct content);
+    for (unsigned int i = 0; i < devices; i++) {
+        state->size += words_of(&sizes[i]) * sizeof(uint64_t);
     }
-    if (!result) {
-        result = make_room(state, present, error);
+    if (state->mark && state->present != state->size) {
+        return refuse(-EPROTO, "is the state of another sidebridge-dm, of the same version: remove it to begin anew",
+                      error);
     }
+    result = make_room(state, error);
     if (result) {
         return result;
     }
@@ -223,12 +254,18 @@ static int fill(struct state *state, const char *path, char *error)
         return system_error("cannot be mapped", error);
     }
     state->content = content;
-    guard(state, path);
+    next = state->content->device;
+    for (unsigned int i = 0; i < devices; i++) {
+        state->device[i].registers = (struct state_registers *)(void *)next;
+        state->device[i].queues = next + words(sizeof(struct state_registers));
+        state->device[i].kind = (uint64_t *)state->device[i].queues + words(sizes[i].queues);
+        next += words_of(&sizes[i]);
+    }
+    guard(state);
     return 0;
 }
 
-int state_open(struct state **state, const char *path, uint64_t configuration, unsigned int devices,
-               char error[STATE_ERROR_MAX])
+int state_open(struct state **state, const char *path, uint64_t configuration, char error[STATE_ERROR_MAX])
 {
     struct state *opened = calloc(1, sizeof(*opened));
     int result;
@@ -241,9 +278,12 @@ int state_open(struct state **state, const char *path, uint64_t configuration, u
     }
     opened->next_mark |= 1;
     opened->file = -1;
+    opened->path = path;
     opened->configuration = configuration;
-    opened->size = sizeof(struct content) + devices * sizeof(struct state_device);
-    result = fill(opened, path, error);
+    result = open_named(opened, path, error);
+    if (!result) {
+        result = look(opened, error);
+    }
     if (result) {
         state_close(opened);
         return result;
@@ -269,32 +309,36 @@ void state_close(struct state *state)
 
 uint64_t state_mark(const struct state *state)
 {
-    return state->content->configuration == state->configuration ? state->content->mark : 0;
+    return state->mark;
 }
 
 void state_begin(struct state *state)
 {
     /* Whoever is killed in between leaves nothing that counts. */
-    __atomic_store_n(&state->content->mark, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&state->content->header.mark, 0, __ATOMIC_SEQ_CST);
     memset(state->content->device, 0, state->size - sizeof(*state->content));
-    state->content->configuration = state->configuration;
-    __atomic_store_n(&state->content->mark, state->next_mark, __ATOMIC_SEQ_CST);
+    state->content->header.configuration = state->configuration;
+    state->mark = state->next_mark;
+    __atomic_store_n(&state->content->header.mark, state->mark, __ATOMIC_SEQ_CST);
 }
 
-struct state_device *state_device(struct state *state, unsigned int device)
+const struct state_device *state_device(const struct state *state, unsigned int device)
 {
-    return &state->content->device[device];
+    return &state->device[device];
 }
 
 const struct virtio_pci_saved *state_saved(const struct state_device *device)
 {
-    return &device->saved[__atomic_load_n(&device->current, __ATOMIC_ACQUIRE) & 1];
+    const struct state_registers *registers = device->registers;
+
+    return &registers->saved[__atomic_load_n(&registers->current, __ATOMIC_ACQUIRE) & 1];
 }
 
-void state_save(struct state_device *device, const struct virtio_pci *pci)
+void state_save(const struct state_device *device, const struct virtio_pci *pci)
 {
-    const uint32_t next = ~device->current & 1;
+    struct state_registers *registers = device->registers;
+    const uint32_t next = ~registers->current & 1;
 
-    virtio_pci_save(pci, &device->saved[next]);
-    __atomic_store_n(&device->current, next, __ATOMIC_RELEASE);
+    virtio_pci_save(pci, &registers->saved[next]);
+    __atomic_store_n(&registers->current, next, __ATOMIC_RELEASE);
 }

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -30,6 +31,8 @@
 #include <linux/virtio_ids.h>
 
 #include "virtio/copy.h"
+
+#define BLK_CLASS 0x018000u /* PCI: mass storage, other */
 
 #define SECTOR        512u
 #define SEG_MAX       (BLK_QUEUE_SIZE - 2u) /* header and status take one descriptor each */
@@ -59,6 +62,24 @@ static const int zeroing_mode[ZEROING_WRITTEN] = {
 /* Only read, so that it takes no memory. */
 static char zeroes[ZEROES_PIECE];
 
+/*
+ * What must not be forgotten when the process is killed. The first two: data were lost that had been accepted: 0, or
+ * why (a negative errno value).
+ */
+struct blk_journal {
+    int32_t failed;   /* since the device was reset */
+    int32_t lost;     /* since the device was made */
+    uint64_t sectors; /* capacity that the driver has been told; 0: none yet */
+};
+
+/* The descriptors that it stands on. */
+enum {
+    FILE_DATA,
+    FILE_CLAIM, /* of a block device that is written to */
+};
+
+struct blk;
+
 struct request {
     struct loop_request io; /* first: the loop gives this back */
     struct blk *blk;
@@ -84,7 +105,6 @@ struct sync {
 struct blk {
     struct virtio_device device;
     struct loop *loop;
-    const char *path;
     int file;
     int claim; /* on the block device; -1: none */
     struct sync sync;
@@ -99,6 +119,12 @@ struct blk {
     struct virtio_blk_config config;
     struct request request[BLK_QUEUE_SIZE];
 };
+
+/* The device is the disk's first member. */
+static struct blk *blk_of(struct virtio_device *device)
+{
+    return (struct blk *)(void *)device;
+}
 
 static void finish(struct request *request, uint8_t status)
 {
@@ -543,8 +569,7 @@ static void begin(struct request *request)
 
 static void request(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain)
 {
-    /* The device is the disk's first member. */
-    struct blk *blk = (struct blk *)(void *)device;
+    struct blk *blk = blk_of(device);
     struct request *request = &blk->request[chain->head];
 
     *request = (struct request){ .blk = blk, .chain = chain };
@@ -560,7 +585,7 @@ static void request(struct virtio_device *device, unsigned int queue, struct vir
 /* The driver has given up on what was lost. */
 static void reset(struct virtio_device *device)
 {
-    struct blk *blk = (struct blk *)(void *)device;
+    struct blk *blk = blk_of(device);
 
     blk->journal->failed = 0;
 }
@@ -570,33 +595,39 @@ static const struct virtio_device_operations operations = {
 };
 
 /* Size and block sizes of what was opened. */
-static int measure(struct blk *blk, uint64_t *bytes, unsigned int *logical, unsigned int *physical)
+struct geometry {
+    bool block_device;
+    uint64_t bytes;
+    unsigned int logical;
+    unsigned int physical;
+};
+
+static int measure(int file, struct geometry *geometry)
 {
     struct stat about;
     off_t size;
 
-    if (fstat(blk->file, &about)) {
+    *geometry = (struct geometry){ .logical = SECTOR, .physical = PAGE_CACHE };
+    if (fstat(file, &about)) {
         return -errno;
     }
-    blk->block_device = S_ISBLK(about.st_mode);
-    if (!blk->block_device && !S_ISREG(about.st_mode)) {
+    geometry->block_device = S_ISBLK(about.st_mode);
+    if (!geometry->block_device && !S_ISREG(about.st_mode)) {
         return -EINVAL;
     }
-    size = lseek(blk->file, 0, SEEK_END);
-    if (size < 0 || (blk->block_device &&
-                     (ioctl(blk->file, BLKSSZGET, logical) || ioctl(blk->file, BLKPBSZGET, physical)))) {
+    size = lseek(file, 0, SEEK_END);
+    if (size < 0 || (geometry->block_device && (ioctl(file, BLKSSZGET, &geometry->logical) ||
+                                                ioctl(file, BLKPBSZGET, &geometry->physical)))) {
         return -errno;
     }
-    *bytes = (uint64_t)size;
-    if (!blk->block_device) {
-        *logical = SECTOR;
-        *physical = PAGE_CACHE;
-    }
+    geometry->bytes = (uint64_t)size;
     return 0;
 }
 
-static void fill_config(struct blk *blk, uint32_t segment, unsigned int logical, unsigned int physical)
+static void fill_config(struct blk *blk, uint32_t segment, const struct geometry *geometry)
 {
+    const unsigned int logical = geometry->logical;
+
     blk->config = (struct virtio_blk_config){
         .capacity = blk->sectors,
         .size_max = segment,
@@ -609,7 +640,7 @@ static void fill_config(struct blk *blk, uint32_t segment, unsigned int logical,
         .max_write_zeroes_seg = 1,
         .write_zeroes_may_unmap = 1,
     };
-    while (logical << blk->config.physical_block_exp < physical) {
+    while (logical << blk->config.physical_block_exp < geometry->physical) {
         blk->config.physical_block_exp++;
     }
     blk->device.config = &blk->config;
@@ -634,12 +665,17 @@ static bool can_discard(const struct blk *blk, uint64_t bytes)
                              : fallocate(blk->file, zeroing_mode[ZEROING_HOLE], (off_t)behind, PAGE_CACHE) == 0;
 }
 
-/* Why, as errno says. */
-static int not_opened(const char **error)
+static int refuse(int cause, const char *why, char *error)
 {
-    *error = errno == EBUSY ? "in use on this host: by a mount, another device or another device model"
-                            : "cannot be opened";
-    return -errno;
+    (void)snprintf(error, KIND_ERROR_MAX, "%s (%s)", why, strerror(-cause));
+    return cause;
+}
+
+static int not_opened(char *error)
+{
+    return refuse(-errno, errno == EBUSY ? "in use on this host: by a mount, another device or another device model"
+                                         : "cannot be opened",
+                  error);
 }
 
 /*
@@ -647,55 +683,62 @@ static int not_opened(const char **error)
  * read and written: the event loop's ring has that one as well, and goes later than its process. Against a device model
  * that comes meanwhile there is the lock, which is the file's.
  */
-static int claim_device(struct blk *blk, const char *path, const char **error)
+static int claim_device(const char *path, struct kind_files *files, char *error)
 {
     struct stat claimed, opened;
 
-    blk->claim = open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
-    if (blk->claim < 0 || fstat(blk->claim, &claimed) || fstat(blk->file, &opened)) {
+    files->file[FILE_CLAIM] = open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+    if (files->file[FILE_CLAIM] < 0) {
         return not_opened(error);
     }
-    if (claimed.st_rdev != opened.st_rdev) {
-        *error = "was exchanged while it was opened";
-        return -ESTALE;
+    files->count++;
+    if (fstat(files->file[FILE_CLAIM], &claimed) || fstat(files->file[FILE_DATA], &opened) ||
+        claimed.st_rdev != opened.st_rdev) {
+        return refuse(-ESTALE, "was exchanged while it was opened", error);
     }
     return 0;
 }
 
-static int open_file(struct blk *blk, const struct blk_options *options, unsigned int *logical, unsigned int *physical,
-                     const char **error)
+static int lock_file(const struct blk_options *options, struct kind_files *files, char *error)
 {
-    uint64_t bytes = 0;
-    int result;
+    const int file = files->file[FILE_DATA];
+    struct geometry geometry;
+    int result = measure(file, &geometry);
 
-    blk->read_only = options->read_only;
-    blk->claim = -1;
+    if (result || geometry.bytes < SECTOR) {
+        return refuse(result ? result : -EINVAL,
+                      result == -EINVAL ? "neither a regular file nor a block device"
+                      : result          ? "its size cannot be found out"
+                                        : "smaller than one sector of 512 bytes",
+                      error);
+    }
+    result = geometry.block_device && !options->read_only ? claim_device(options->path, files, error) : 0;
+    if (!result && flock(file, (options->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
+        result = errno == EWOULDBLOCK ? refuse(-EBUSY, "in use by another device model", error)
+                                      : refuse(-errno, "cannot be locked", error);
+    }
+    return result;
+}
+
+static int open_file(const void *opaque, struct kind_files *files, char error[KIND_ERROR_MAX])
+{
+    const struct blk_options *options = opaque;
     /*
      * Without O_NONBLOCK the opening of a pipe would wait for its other end. With it, io_uring would give EAGAIN on
      * file systems that cannot do without waiting, such as an initramfs, instead of letting a kernel thread wait.
      */
-    blk->file = open(options->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
-    if (blk->file < 0 || fcntl(blk->file, F_SETFL, 0)) {
+    const int file = open(options->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+    int result;
+
+    if (file < 0) {
         return not_opened(error);
     }
-    result = measure(blk, &bytes, logical, physical);
-    if (result || bytes < SECTOR) {
-        *error = result == -EINVAL ? "neither a regular file nor a block device"
-                 : result          ? "its size cannot be found out"
-                                   : "smaller than one sector of 512 bytes";
-        return result ? result : -EINVAL;
-    }
-    result = blk->block_device && !blk->read_only ? claim_device(blk, options->path, error) : 0;
+    *files = (struct kind_files){ .count = 1, .file = { file } };
+    result = fcntl(file, F_SETFL, 0) ? not_opened(error) : lock_file(options, files, error);
     if (result) {
-        return result;
+        kind_files_close(files);
     }
-    if (flock(blk->file, (options->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
-        *error = errno == EWOULDBLOCK ? "in use by another device model" : "cannot be locked";
-        return errno == EWOULDBLOCK ? -EBUSY : -errno;
-    }
-    blk->sectors = bytes / SECTOR;
-    blk->discards = !blk->read_only && can_discard(blk, bytes);
-    return 0;
+    return result;
 }
 
 static void set_id(struct blk *blk, const struct blk_options *options)
@@ -706,74 +749,85 @@ static void set_id(struct blk *blk, const struct blk_options *options)
     memcpy(blk->id, id, strnlen(id, sizeof(blk->id)));
 }
 
-int blk_create(struct blk **blk, struct loop *loop, struct platform *platform, const struct blk_options *options,
-               const char **error)
+static void finish_blk(struct blk *blk)
 {
-    struct blk *created = calloc(1, sizeof(*created));
-    const bool grants = platform_uses_grants(platform);
-    const uint16_t queue_size = BLK_QUEUE_SIZE;
-    unsigned int logical = SECTOR, physical = SECTOR;
-    int result;
-
-    *error = "out of memory";
-    if (!created) {
-        return -ENOMEM;
-    }
-    created->loop = loop;
-    created->path = options->path;
-    created->journal = &created->own;
-    result = open_file(created, options, &logical, &physical, error);
-    if (!result) {
-        result = virtio_device_init(&created->device, VIRTIO_ID_BLOCK, &operations, loop, platform, 1, &queue_size,
-                                    features(created));
-    }
-    if (result) {
-        blk_destroy(created);
-        return result;
-    }
-    fill_config(created, grants ? PLATFORM_GRANT_BYTES : SEGMENT_BYTES, logical, physical);
-    set_id(created, options);
-    created->journal->sectors = created->sectors;
-    *blk = created;
-    return 0;
-}
-
-void blk_destroy(struct blk *blk)
-{
-    if (!blk) {
-        return;
-    }
     virtio_device_finish(&blk->device);
-    if (blk->claim >= 0) {
-        (void)close(blk->claim);
-    }
-    if (blk->file >= 0) {
-        (void)flock(blk->file, LOCK_UN); /* before the last who has it is gone: that is the ring, sooner or later */
-        (void)close(blk->file);
-    }
     free(blk);
 }
 
-struct virtio_device *blk_device(struct blk *blk)
+static int create(struct virtio_device **device, const struct kind_host *host, const void *opaque,
+                  const struct kind_files *files, char error[KIND_ERROR_MAX])
 {
-    return &blk->device;
+    const struct blk_options *options = opaque;
+    const bool grants = platform_uses_grants(host->platform);
+    const uint16_t queue_size = BLK_QUEUE_SIZE;
+    struct blk *blk = calloc(1, sizeof(*blk));
+    struct geometry geometry;
+    int result;
+
+    if (!blk) {
+        return refuse(-ENOMEM, "no memory for it", error);
+    }
+    blk->loop = host->loop;
+    blk->journal = &blk->own;
+    blk->file = files->file[FILE_DATA];
+    blk->claim = files->count > FILE_CLAIM ? files->file[FILE_CLAIM] : -1;
+    blk->read_only = options->read_only;
+    result = measure(blk->file, &geometry);
+    if (!result) {
+        blk->block_device = geometry.block_device;
+        blk->sectors = geometry.bytes / SECTOR;
+        blk->discards = !blk->read_only && can_discard(blk, geometry.bytes);
+        result = loop_add_file(blk->loop, blk->file);
+    }
+    if (!result) {
+        result = virtio_device_init(&blk->device, VIRTIO_ID_BLOCK, &operations, blk->loop, host->platform, 1,
+                                    &queue_size, features(blk));
+    }
+    if (result) {
+        finish_blk(blk);
+        return refuse(result, "cannot be made a disk", error);
+    }
+    fill_config(blk, grants ? PLATFORM_GRANT_BYTES : SEGMENT_BYTES, &geometry);
+    set_id(blk, options);
+    blk->journal->sectors = blk->sectors;
+    *device = &blk->device;
+    return 0;
 }
 
-const char *blk_path(const struct blk *blk)
+static void destroy(struct virtio_device *device)
 {
-    return blk->path;
+    struct blk *blk = blk_of(device);
+
+    if (blk->claim >= 0) {
+        (void)close(blk->claim);
+    }
+    (void)flock(blk->file, LOCK_UN); /* before the last who has it is gone: that is the ring, sooner or later */
+    (void)close(blk->file);
+    finish_blk(blk);
 }
 
-void blk_keep_journal(struct blk *blk, struct blk_journal *journal)
+static int identify(const void *options, const struct kind_files *files, struct identity *identity)
 {
+    return files ? identity_of(files->file[FILE_DATA], identity)
+                 : identity_of_name(((const struct blk_options *)options)->path, identity);
+}
+
+static void keep_journal(struct virtio_device *device, void *opaque)
+{
+    struct blk *blk = blk_of(device);
+    struct blk_journal *journal = opaque;
+
     blk->journal = journal;
     if (journal->sectors == 0) {
         journal->sectors = blk->sectors;
     }
 }
 
-bool blk_resized(struct blk *blk)
+/* The file has another size than the driver knows. */
+static bool resized(struct virtio_device *device)
 {
+    struct blk *blk = blk_of(device);
     const off_t bytes = lseek(blk->file, 0, SEEK_END);
 
     if (bytes < 0 || (uint64_t)bytes / SECTOR == blk->journal->sectors) {
@@ -781,23 +835,49 @@ bool blk_resized(struct blk *blk)
     }
     blk->sectors = (uint64_t)bytes / SECTOR;
     blk->config.capacity = blk->sectors;
-    virtio_device_config_changed(&blk->device);
+    virtio_device_config_changed(device);
     return true;
 }
 
-void blk_resize_known(struct blk *blk)
+static void resize_known(struct virtio_device *device)
 {
+    struct blk *blk = blk_of(device);
+
     blk->journal->sectors = blk->sectors;
 }
 
-int blk_file(const struct blk *blk)
+/* What was written is on stable storage, unless some was lost before. */
+static int sync_file(struct virtio_device *device)
 {
-    return blk->file;
-}
-
-int blk_sync(struct blk *blk)
-{
+    const struct blk *blk = blk_of(device);
     const int error = !blk->read_only && fsync(blk->file) ? -errno : 0;
 
     return blk->journal->lost ? blk->journal->lost : error;
 }
+
+static const struct setting settings[] = {
+    { "file", SETTING_TEXT, true, "FILE", NULL, "a regular file or a block device",
+      offsetof(struct blk_options, path), 0, 0 },
+    { "readonly", SETTING_FLAG, false, NULL, NULL, "the guest cannot write to it; others may have it read-only, too",
+      offsetof(struct blk_options, read_only), 0, 0 },
+    { "id", SETTING_TEXT, false, "ID", "the last part of FILE",
+      "the serial number that the guest sees, 20 bytes at most",
+      offsetof(struct blk_options, id), 0, 0 },
+};
+
+const struct kind blk_kind = {
+    .name = "blk",
+    .help = "a disk",
+    .class_code = BLK_CLASS,
+    .settings = SETTINGS(settings),
+    .options_size = sizeof(struct blk_options),
+    .journal_size = sizeof(struct blk_journal),
+    .open = open_file,
+    .create = create,
+    .destroy = destroy,
+    .identify = identify,
+    .keep_journal = keep_journal,
+    .changed = resized,
+    .change_known = resize_known,
+    .finish = sync_file,
+};

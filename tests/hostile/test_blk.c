@@ -203,7 +203,7 @@ static void test_range_limits(struct driver *driver)
     };
 
     assert_int_equal(truncate(driver->machine->path[0], 4ll << 30), 0);
-    model_signal(driver->machine->model, MODEL_SIGNAL_DISKS);
+    model_signal(driver->machine->model, MODEL_SIGNAL_LOOK);
     machine_settle(driver->machine);
     for (unsigned int i = 0; i < 2; i++) {
         const uint32_t most = (uint32_t)machine_read(driver->machine, driver->config + limits[i].field, 4);

@@ -292,7 +292,9 @@ static void test_file_shrinks(struct driver *driver)
 
 static void expect_refused(const struct machine *machine, const struct blk_options *disk, int result, const char *words)
 {
-    struct model_options options = { .domain = MACHINE_DOMAIN, .msix = true, .disk_count = 1, .disk = { *disk } };
+    struct model_options options = {
+        .domain = MACHINE_DOMAIN, .msix = true, .device_count = 1, .device = { { .kind = &blk_kind, .options = disk } },
+    };
     char error[MODEL_ERROR_MAX] = "";
     struct model *model;
 

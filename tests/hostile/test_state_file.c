@@ -159,9 +159,9 @@ static void test_a_disk_by_mistake(struct machine *machine)
 {
     machine_stop_model(machine);
     machine->options.state = machine->path[1];
-    machine->options.disk_count = 1;
+    machine->options.device_count = 1;
     expect_left_alone(machine, -EEXIST, "is no state of sidebridge-dm and is left as it is");
-    machine->options.disk_count = 2;
+    machine->options.device_count = 2;
     expect_left_alone(machine, -EEXIST, "is no state of sidebridge-dm and is left as it is");
     finish(machine);
 }
@@ -252,15 +252,15 @@ static void test_newer_and_older_version(struct machine *machine)
 
     machine_stop_model(machine);
     killed(machine);
-    version = 2;
+    version = 3;
     set_field(AT_VERSION, &version, sizeof(version));
-    expect_left_alone(machine, -EPROTO, "is the state of a newer sidebridge-dm (format 2.");
-    version = 0;
-    set_field(AT_VERSION, &version, sizeof(version));
-    expect_left_alone(machine, -EPROTO, "is the state of an older sidebridge-dm (format 0.");
+    expect_left_alone(machine, -EPROTO, "is the state of a newer sidebridge-dm (format 3.");
     version = 1;
     set_field(AT_VERSION, &version, sizeof(version));
-    size = (uint32_t)sizeof(struct state_device) - 8;
+    expect_left_alone(machine, -EPROTO, "is the state of an older sidebridge-dm (format 1.");
+    version = 2;
+    set_field(AT_VERSION, &version, sizeof(version));
+    size = (uint32_t)sizeof(struct state_registers) - 8;
     set_field(AT_DEVICE_SIZE, &size, sizeof(size));
     expect_left_alone(machine, -EPROTO, "is the state of another sidebridge-dm");
     size += 8;
@@ -282,7 +282,7 @@ static void test_longer_than_it_says(struct machine *machine)
 /* Whatever the moment at which its maker was killed. */
 static void test_cut_short(struct machine *machine)
 {
-    static const off_t sizes[] = { 0, 48, 4096, 8192 };
+    static const off_t sizes[] = { 0, 48, 1024, 2048 };
 
     machine_stop_model(machine);
     for (unsigned int i = 0; i < 4; i++) {
@@ -300,10 +300,10 @@ static void test_other_number_of_devices(struct machine *machine)
 {
     machine_stop_model(machine);
     killed(machine);
-    machine->options.disk_count = 1;
+    machine->options.device_count = 1;
     expect_resumes(machine, false);
     killed(machine);
-    machine->options.disk_count = 2;
+    machine->options.device_count = 2;
     expect_resumes(machine, false);
     killed(machine);
     expect_resumes(machine, true);
@@ -330,14 +330,14 @@ static bool own_mounts(void)
     return done;
 }
 
-/* On a file system of two pages. */
+/* On a file system of one page. */
 static void fill_file_system(struct machine *machine)
 {
     char error[MODEL_ERROR_MAX];
     struct stat about;
 
     if (!own_mounts() || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-        mount("none", "full", "tmpfs", 0, "size=8192")) {
+        mount("none", "full", "tmpfs", 0, "size=4096")) {
         _exit(77);
     }
     machine->options.state = "full/state";
@@ -387,12 +387,12 @@ static void use_read_only_file_system(struct machine *machine)
         _exit(1);
     }
     options->state = NULL;
-    options->disk[0].path = "full/disk";
+    machine->disk[0].path = "full/disk";
     if (model_create(&machine->model, options, error) != -EROFS || !strstr(error, "full/disk: cannot be opened")) {
         (void)fprintf(stderr, "# %s\n", error);
         _exit(2);
     }
-    options->disk[0].read_only = true;
+    machine->disk[0].read_only = true;
     _exit(model_create(&machine->model, options, error) ? 3 : 0);
 }
 
@@ -416,7 +416,7 @@ static void test_read_only_file_system(struct machine *machine)
 
 static void limit_file_size(struct machine *machine)
 {
-    const struct rlimit limit = { .rlim_cur = 4096, .rlim_max = 4096 };
+    const struct rlimit limit = { .rlim_cur = 1024, .rlim_max = 1024 };
     char error[MODEL_ERROR_MAX];
 
     (void)signal(SIGXFSZ, SIG_IGN);
@@ -426,6 +426,45 @@ static void limit_file_size(struct machine *machine)
         (void)fprintf(stderr, "# %s\n", error);
         _exit(1);
     }
+}
+
+/* There is no room for two devices, so that what counts for one stays. */
+static void limit_more_devices(struct machine *machine)
+{
+    struct rlimit limit;
+    struct stat about;
+    char error[MODEL_ERROR_MAX] = "";
+
+    (void)signal(SIGXFSZ, SIG_IGN);
+    if (stat(STATE, &about)) {
+        _exit(1);
+    }
+    limit.rlim_cur = limit.rlim_max = (rlim_t)about.st_size;
+    machine->options.device_count = 2;
+    if (setrlimit(RLIMIT_FSIZE, &limit) || model_create(&machine->model, &machine->options, error) != -EFBIG) {
+        (void)fprintf(stderr, "# %s\n", error);
+        _exit(2);
+    }
+}
+
+static void test_no_room_for_more_devices(struct machine *machine)
+{
+    uint8_t *before, *after;
+    size_t size;
+    int status;
+
+    machine_stop_model(machine);
+    machine->options.device_count = 1;
+    killed(machine);
+    size = read_file(STATE, &before);
+    in_child(machine, limit_more_devices, &status);
+    assert_int_equal(status, 0);
+    assert_int_equal(read_file(STATE, &after), size);
+    assert_memory_equal(before, after, size);
+    free(before);
+    free(after);
+    local_guest_kill(machine->guest);
+    finish(machine);
 }
 
 static void test_limited_file_size(struct machine *machine)
@@ -482,7 +521,7 @@ static void test_two_processes(struct machine *machine)
     machine->options.state = STATE;
     machine_start_model(machine);
     machine_config_write(machine, 1, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
-    assert_int_equal(state_open(&state, STATE, 1, 1, error), -EBUSY);
+    assert_int_equal(state_open(&state, STATE, 1, error), -EBUSY);
     assert_string_equal(error, "another process keeps its state there");
     assert_int_equal(machine_config_read(machine, 1, PCI_COMMAND, 2), PCI_COMMAND_MASTER);
     machine_stop_model(machine);
@@ -508,9 +547,9 @@ static void check_raced(void (*race)(void))
     write_file(STATE, "", 0);
     write_file(OTHER, "", 0);
     before_flock = race;
-    assert_int_equal(state_open(&one, STATE, 1, 1, error), 0);
+    assert_int_equal(state_open(&one, STATE, 1, error), 0);
     assert_null(before_flock);
-    assert_int_equal(state_open(&other, STATE, 1, 1, error), -EBUSY);
+    assert_int_equal(state_open(&other, STATE, 1, error), -EBUSY);
     state_close(one);
     (void)unlink(OTHER);
 }
@@ -537,7 +576,7 @@ static void test_exchanged_for_a_link(struct machine *machine)
 
     write_file(STATE, "", 0);
     before_flock = exchange_for_link;
-    assert_int_equal(state_open(&state, STATE, 1, 1, error), -EEXIST);
+    assert_int_equal(state_open(&state, STATE, 1, error), -EEXIST);
     assert_int_equal(access(OTHER, F_OK), -1);
     machine_stop_model(machine);
     finish(machine);
@@ -655,9 +694,10 @@ int main(void)
         machine_test(test_longer_than_it_says),
         machine_test(test_cut_short),
         machine_test(test_other_number_of_devices, .disks = 2),
-        machine_test(test_full_file_system),
+        machine_test(test_full_file_system, .disks = 2),
         machine_test(test_read_only_file_system),
         machine_test(test_limited_file_size),
+        machine_test(test_no_room_for_more_devices, .disks = 2),
         machine_test(test_truncated_while_in_use),
         machine_test(test_two_processes),
         machine_test(test_exchanged_while_it_is_opened),

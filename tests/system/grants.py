@@ -74,7 +74,7 @@ def refused(name, guest, stop):
     console = Board(name, [guest], dom0_run="serve-and-show-maps", dom0_words=f"sb.stop={stop}",
                     disks={"disk": random_disk(16)}).run(
         until=[ended(0, "serve-and-show-maps")], unless=["dom0: sb: dom0 end .* status [1-9]"])
-    console.require("dom0: device 1: requests without an answer: 0, gave up: 1")
+    console.require("dom0: /dev/disk/disk: requests without an answer: 0, gave up: 1")
     if most_mapped(console) != (IOREQ_PAGE_KIB, 0):
         raise Failed(f"the device model maps something (console: {console.log})")
 

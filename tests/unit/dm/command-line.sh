@@ -35,33 +35,37 @@ for option in --help --version; do
         failures=$((failures + 1))
     fi
 done
-expect 2 "an option is missing: '--domain'"
-expect 2 "an option is missing: '--domain'" --blk disk
-expect 2 "--domain wants a domain id: 'x'" --domain x
-expect 2 "--domain wants a domain id: '-1'" --domain -1
-expect 2 "--domain wants a domain id: '1x'" --domain 1x
-expect 2 "--domain wants a domain id: ''" --domain ''
-expect 2 "--domain wants a domain id: '32768'" --domain 32768
-expect 2 "--domain wants a domain id: '99999999999999999999'" --domain 99999999999999999999
-expect 2 "--bridge wants a number: 'one'" --domain 1 --bridge one
-expect 2 "--map-limit wants a number of MiB, 8 or more: '7'" --domain 1 --map-limit 7
-expect 2 "--map-limit wants a number of MiB, 8 or more: '8M'" --domain 1 --map-limit 8M
-expect 2 "--blk without a file: ''" --domain 1 --blk ''
-expect 2 '--blk without a file' --domain 1 --blk ,readonly
+expect 2 "--domain is missing"
+expect 2 "--domain is missing" --blk disk
+expect 2 "--domain wants a number, 1 to 32751: 'x'" --domain x
+expect 2 "--domain wants a number, 1 to 32751: '-1'" --domain -1
+expect 2 "--domain wants a number, 1 to 32751: '1x'" --domain 1x
+expect 2 "--domain wants a number, 1 to 32751: '0'" --domain 0
+expect 2 "--domain wants a number, 1 to 32751: '0x'" --domain 0x
+expect 2 "--domain wants a value: N: ''" --domain ''
+expect 2 "--domain wants a number, 1 to 32751: '32752'" --domain 32752
+expect 2 "--domain wants a number, 1 to 32751: '99999999999999999999'" --domain 99999999999999999999
+expect 2 "--bridge wants a number, 0 to 65535: 'one'" --domain 1 --bridge one
+expect 2 "--map-limit wants a number, 8 to 4294967295: '7'" --domain 1 --map-limit 7
+expect 2 "--map-limit wants a number, 8 to 4294967295: '8M'" --domain 1 --map-limit 8M
+expect 2 "--blk: file wants a value: FILE: ''" --domain 1 --blk ''
+expect 2 "--blk: file wants a value: FILE: ''" --domain 1 --blk ,readonly
 expect 2 "--blk knows no option: 'ro'" --domain 1 --blk disk,ro
 expect 2 "--blk knows no option: ''" --domain 1 --blk disk,
-expect 2 "addr= wants a PCI device number, 1 to 31: 'addr=0'" --domain 1 --blk disk,addr=0
-expect 2 "addr= wants a PCI device number, 1 to 31: 'addr=32'" --domain 1 --blk disk,readonly,addr=32
-expect 2 "addr= wants a PCI device number, 1 to 31: 'addr='" --domain 1 --blk disk,addr=
+expect 2 "--blk: readonly is 'on' or 'off': 'yes'" --domain 1 --blk disk,readonly=yes
+expect 2 "--blk: id wants a value: ID: ''" --domain 1 --blk disk,id
+expect 2 "--blk: addr wants a number, 1 to 31: '0'" --domain 1 --blk disk,addr=0
+expect 2 "--blk: addr wants a number, 1 to 31: '32'" --domain 1 --blk disk,readonly,addr=32
+expect 2 "--blk: addr wants a value: N: ''" --domain 1 --blk disk,addr=
 expect 2 "an option is missing: '--share'" --domain 1 --no-ready --blk disk
-expect 2 "--share without a device; an option is missing: '--blk'" --domain 1 --share
-expect 2 "--sandbox wants 'require': 'yes'" --domain 1 --sandbox=yes
+expect 2 "--share without a device; an option is missing, such as: '--blk'" --domain 1 --share
+expect 2 "--sandbox wants on|off|require: 'yes'" --domain 1 --sandbox=yes
 expect 2 "--sandbox=require excludes another option: '--no-sandbox'" --domain 1 --sandbox=require --no-sandbox
-expect 2 "--user wants the number of a user other than root: '0'" --domain 1 --user 0
-expect 2 "--user wants the number of a user other than root: 'nobody'" --domain 1 --user nobody
-expect 2 "--user wants the number of a user other than root: '2147483648'" --domain 1 --user 2147483648
+expect 2 "--user wants a number, 1 to 2147483647: '0'" --domain 1 --user 0
+expect 2 "--user wants a number, 1 to 2147483647: 'nobody'" --domain 1 --user nobody
+expect 2 "--user wants a number, 1 to 2147483647: '2147483648'" --domain 1 --user 2147483648
 expect 2 "no such argument: 'disk'" --domain 1 disk
-expect 2 "--poll-us wants microseconds, 1000 at most: '1001'" --domain 1 --poll-us 1001
+expect 2 "--poll-us wants a number, 0 to 1000: '1001'" --domain 1 --poll-us 1001
 expect 2 'try sidebridge-dm --help' --domain 1 --nothing
 expect 2 'try sidebridge-dm --help' --domain
 expect 2 'too many devices' --domain 1 $(for i in $(seq 32); do echo --blk disk$i; done)

@@ -157,13 +157,14 @@ void machine_start(struct machine *machine, const struct machine_options *option
     }
 
     machine->options = (struct model_options){
-        .domain = MACHINE_DOMAIN, .msix = !options->intx_only, .disk_count = machine->disks,
+        .domain = MACHINE_DOMAIN, .msix = !options->intx_only, .device_count = machine->disks,
     };
     for (unsigned int i = 0; i < machine->disks; i++) {
         make_disk(machine, i, options->directory, options->sectors ? options->sectors : MACHINE_SECTORS);
-        machine->options.disk[i] = (struct blk_options){
+        machine->disk[i] = (struct blk_options){
             .path = machine->path[i], .id = options->id, .read_only = options->read_only,
         };
+        machine->options.device[i] = (struct model_device){ .kind = &blk_kind, .options = &machine->disk[i] };
     }
     machine_start_model(machine);
 }

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "devices/blk.h"
 #include "model.h"
 #include "platform/local.h"
 
@@ -38,6 +39,7 @@ struct machine {
     struct model *model;
     struct bridge bridge;
     struct model_options options;
+    struct blk_options disk[MACHINE_DISKS];
     void (*elsewhere)(struct machine *machine); /* without a model here: lets time pass for one in another process */
     unsigned int disks;
     char path[MACHINE_DISKS][MACHINE_PATH];

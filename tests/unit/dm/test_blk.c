@@ -176,7 +176,7 @@ static void test_block_device(struct driver *driver)
         return;
     }
     machine_stop_model(machine);
-    machine->options.disk[0].path = path;
+    machine->disk[0].path = path;
     machine_start_model(machine);
     assert_int_equal(open(path, O_RDWR | O_EXCL), -1); /* as mount(2) would */
     driver_probe(driver, machine, driver->device);
@@ -202,7 +202,7 @@ static void test_block_device(struct driver *driver)
     for (unsigned int i = 0; i < 2; i++) {
         char error[MODEL_ERROR_MAX] = "";
 
-        machine->options.disk[0].read_only = i > 0; /* sees what the other does, and does nothing to it */
+        machine->disk[0].read_only = i > 0; /* sees what the other does, and does nothing to it */
         assert_int_equal(model_create(&machine->model, &machine->options, error), i == 0 ? -EBUSY : 0);
         assert_true(i > 0 || strstr(error, "in use on this host: by a mount, another device or another device model"));
     }
@@ -230,7 +230,7 @@ static void resize(struct driver *driver, uint64_t bytes)
     machine_settle(driver->machine);
     assert_int_equal(machine_read(driver->machine, driver->config, 8), before); /* nobody has asked to look */
     for (unsigned int i = 0; i < 3; i++) { /* once is enough */
-        model_signal(driver->machine->model, MODEL_SIGNAL_DISKS);
+        model_signal(driver->machine->model, MODEL_SIGNAL_LOOK);
         machine_settle(driver->machine);
         assert_int_equal(machine_read(driver->machine, driver->config, 8), bytes / 512);
         assert_int_equal(generation(driver), (uint8_t)(first + 1));

@@ -459,7 +459,7 @@ static void test_when_a_file_counts(void **state)
         char path[] = STATE "-2";
 
         local_guest_kill(machine.guest);
-        machine.options.disk[0].read_only = i == 1;
+        machine.disk[0].read_only = i == 1;
         machine.options.state = i == 2 ? path : i == 3 ? NULL : STATE;
         machine_start_model(&machine);
         assert_int_equal(machine_config_read(&machine, 1, PCI_COMMAND, 2) != 0, i == 0);

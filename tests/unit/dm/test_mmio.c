@@ -173,9 +173,9 @@ static void check_refused(struct machine *machine, unsigned int disks, const cha
     char error[MODEL_ERROR_MAX];
     struct model *model;
 
-    machine->options.disk_count = disks;
+    machine->options.device_count = disks;
     for (unsigned int i = 1; i < disks; i++) {
-        machine->options.disk[i] = machine->options.disk[0];
+        machine->options.device[i] = machine->options.device[0];
     }
     assert_int_equal(model_create(&model, &machine->options, error), -ENOSPC);
     assert_non_null(strstr(error, words));
@@ -196,7 +196,7 @@ static void test_more_devices_than_the_binding_has_room_for(void **state)
     machine_start(&machine, &(struct machine_options){ .plain = true, .read_only = true });
     machine_stop_model(&machine);
     check_refused(&machine, 17, "no room for it");
-    machine.options.disk_count = 16;
+    machine.options.device_count = 16;
     machine_start_model(&machine);
     machine_finish(&machine);
 }

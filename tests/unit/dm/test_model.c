@@ -272,7 +272,7 @@ static void test_shared_bus(struct machine *machine)
 
     machine_stop_model(machine);
     machine->options.shared = true;
-    machine->options.device[0] = 13;
+    machine->options.device[0].number = 13;
     local_guest_occupy(machine->guest, 2 << 3);
     machine_start_model(machine);
     assert_true(local_guest_ready(machine->guest));
@@ -295,13 +295,13 @@ static void test_function_is_taken(struct machine *machine)
 
     machine_stop_model(machine);
     machine->options.shared = true;
-    machine->options.device[1] = 26;
+    machine->options.device[1].number = 26;
     local_guest_occupy(machine->guest, 26 << 3);
     assert_int_equal(model_create(&machine->model, &machine->options, error), -EEXIST);
     assert_string_equal(error, "domain 7, bridge 0: function 00:1a.0: another device model has it");
     assert_false(local_guest_ready(machine->guest));
     assert_int_equal(machine_config_read(machine, 1, PCI_VENDOR_ID, 4), UINT32_MAX); /* given back */
-    machine->options.device[1] = 0;
+    machine->options.device[1].number = 0;
     machine_start_model(machine);
 }
 
@@ -333,8 +333,8 @@ static void test_device_numbers(struct machine *machine)
     for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         machine_stop_model(machine);
         for (unsigned int disk = 0; disk < 4; disk++) {
-            machine->options.device[disk] = cases[i].wanted[disk];
-            machine->options.disk[disk].read_only = disk % 2;
+            machine->options.device[disk].number = cases[i].wanted[disk];
+            machine->disk[disk].read_only = disk % 2;
         }
         machine_start_model(machine);
         for (unsigned int disk = 0; disk < 4; disk++) {
@@ -346,7 +346,7 @@ static void test_device_numbers(struct machine *machine)
         }
     }
     machine_stop_model(machine);
-    machine->options.device[0] = machine->options.device[3] = 9;
+    machine->options.device[0].number = machine->options.device[3].number = 9;
     assert_int_equal(model_create(&machine->model, &machine->options, error), -EEXIST);
     assert_string_equal(error, "two devices are to be PCI device 9");
 }

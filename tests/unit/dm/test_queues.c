@@ -24,7 +24,7 @@
 #define BUFFERS(i) (DRIVER_DATA + (i) * 2u * BYTES)
 #define STATUS     0x5a
 
-struct kind {
+struct fake {
     struct virtio_device device; /* first: the operations are given this */
     struct virtio_pci pci;
     struct pci_bus bus;
@@ -42,7 +42,7 @@ struct kind {
 };
 
 /* There is one at a time. */
-static struct kind *kind;
+static struct fake *kind;
 
 static void request(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain)
 {

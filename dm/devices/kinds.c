@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table of kinds.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "blk.h"
+#include "kind.h"
+
+const struct kind *const kinds[] = {
+    &blk_kind,
+    NULL,
+};
+
+void kind_files_close(struct kind_files *files)
+{
+    while (files->count > 0) {
+        (void)close(files->file[--files->count]);
+    }
+}
+
+const struct kind *kind_of_name(const char *name, size_t length)
+{
+    for (const struct kind *const *kind = kinds; *kind; kind++) {
+        if (strlen((*kind)->name) == length && strncmp((*kind)->name, name, length) == 0) {
+            return *kind;
+        }
+    }
+    return NULL;
+}
