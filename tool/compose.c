@@ -6,7 +6,8 @@
  *   assignments -> system        what is asked for       (compose/assignments.h, compose/system.h)
  *   files, board's tree          what there is           (compose/boot.h, compose/partial.h, compose/tree.h, host.h)
  *   places                       where it goes           (compose/place.h)
- *   tree, script, manifest       what is written         (compose/tree.h, compose/script.h, compose/manifest.h)
+ *   tree, script, start files    what is written         (compose/tree.h, compose/script.h, compose/start.h,
+ *                                                         compose/manifest.h)
  *
  * The tree that comes out is read again as `check` reads it, and nothing is written that it finds wrong.
  */
@@ -23,6 +24,7 @@
 #include "compose/place.h"
 #include "compose/script.h"
 #include "compose/setting.h"
+#include "compose/start.h"
 #include "compose/tree.h"
 #include "options.h"
 
@@ -55,6 +57,7 @@ struct work {
     struct boot boot;
     struct host_tree board;
     struct host host;
+    struct manifest_extras extras;
 };
 
 #define TREE_MEMORY   0x200000u /* what is kept free for it: the most that Xen takes */
@@ -162,7 +165,7 @@ static bool wrap_xen(struct work *work)
     return true;
 }
 
-static bool make_script(const struct command *command, struct work *work, struct manifest_extra *source)
+static bool make_script(const struct command *command, struct work *work)
 {
     char *text = script_make(&work->system, &work->boot, command->directory, command->prefix);
     uint64_t size = 0;
@@ -180,8 +183,7 @@ static bool make_script(const struct command *command, struct work *work, struct
         return false;
     }
     boot_make(&work->boot.script, work->system.script_name, image, size);
-    *source = (struct manifest_extra){work->system.source_name, text, strlen(text), false};
-    return true;
+    return manifest_add(&work->extras, work->system.source_name, text, strlen(text), false);
 }
 
 static bool read_all(const struct command *command, struct work *work, struct report *report)
@@ -205,8 +207,7 @@ static bool read_all(const struct command *command, struct work *work, struct re
     return true;
 }
 
-/* Everything up to the script; *source is to be freed. */
-static bool make_all(const struct command *command, struct work *work, struct manifest_extra *source)
+static bool make_all(const struct command *command, struct work *work)
 {
     bool good;
 
@@ -214,7 +215,8 @@ static bool make_all(const struct command *command, struct work *work, struct ma
     boot_reserve(&work->boot.tree, TREE_MEMORY);
     good = place_memory(&work->system, &work->boot, &work->host);
     good = place_all_bridges(command, work) && good;
-    good = good && make_tree(command, work) && wrap_xen(work) && make_script(command, work, source);
+    good = good && make_tree(command, work) && wrap_xen(work) && make_script(command, work) &&
+           start_make(&work->system, &work->extras);
     return boot_check_names(&work->boot, &work->assignments) && good;
 }
 
@@ -265,7 +267,7 @@ static void print_system(const struct work *work)
     }
 }
 
-static bool write_all(const struct command *command, struct work *work, const struct manifest_extra *source)
+static bool write_all(const struct command *command, struct work *work)
 {
     struct output output;
 
@@ -276,7 +278,7 @@ static bool write_all(const struct command *command, struct work *work, const st
         return false;
     }
     boot_sum(&work->boot);
-    manifest_write(&work->boot, source, 1, &output);
+    manifest_write(&work->boot, &work->extras, &output);
     if (!output_finish(&output)) {
         return false;
     }
@@ -289,19 +291,18 @@ static bool write_all(const struct command *command, struct work *work, const st
 static bool compose(const struct command *command, struct report *report)
 {
     struct work *work = calloc(1, sizeof(*work));
-    struct manifest_extra source = {.data = NULL};
     bool good;
 
     if (work == NULL) {
         report_write(report, REPORT_ERROR, NULL, "out of memory");
         return false;
     }
-    good = read_all(command, work, report) && make_all(command, work, &source);
+    good = read_all(command, work, report) && make_all(command, work);
     if (good) {
         print_system(work);
-        good = write_all(command, work, &source);
+        good = write_all(command, work);
     }
-    free((void *)(uintptr_t)source.data);
+    manifest_finish(&work->extras);
     if (work->board.fdt != NULL) {
         host_tree_finish(&work->board);
     }

@@ -6,6 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool manifest_add(struct manifest_extras *extras, const char *name, void *data, uint64_t size, bool executable)
+{
+    struct manifest_extra *extra = &extras->list[extras->count];
+
+    if (data == NULL || extras->count == MANIFEST_EXTRAS_MAX) {
+        free(data);
+        return false;
+    }
+    snprintf(extra->name, sizeof(extra->name), "%s", name);
+    extra->data = data;
+    extra->size = size;
+    extra->executable = executable;
+    extras->count++;
+    return true;
+}
+
+void manifest_finish(struct manifest_extras *extras)
+{
+    for (unsigned int i = 0; i < extras->count; i++) {
+        free(extras->list[i].data);
+    }
+    extras->count = 0;
+}
+
 struct writer {
     FILE *manifest;
     FILE *sums;
@@ -45,19 +69,18 @@ static bool is_first(struct boot_file *const *list, unsigned int index)
     return true;
 }
 
-static void add_extra(const struct writer *writer, const struct manifest_extra *extra)
+static void add_extra(const struct writer *writer, const char *name, const void *data, uint64_t size)
 {
     uint8_t sum[BOOT_SHA256_SIZE];
     struct sha256_ctx context;
 
     sha256_init(&context);
-    sha256_update(&context, (size_t)extra->size, extra->data);
+    sha256_update(&context, (size_t)size, data);
     sha256_digest(&context, sizeof(sum), sum);
-    add(writer, extra->name, "-", extra->size, sum, true);
+    add(writer, name, "-", size, sum, true);
 }
 
-void manifest_write(struct boot *boot, const struct manifest_extra *extras, unsigned int extra_count,
-                    struct output *output)
+void manifest_write(struct boot *boot, const struct manifest_extras *extras, struct output *output)
 {
     struct boot_file *list[BOOT_FILES_MAX];
     const unsigned int count = boot_list(boot, list);
@@ -80,13 +103,15 @@ void manifest_write(struct boot *boot, const struct manifest_extra *extras, unsi
                 output_write(output, list[i]->name, list[i]->data, list[i]->size, false);
             }
         }
-        for (unsigned int i = 0; i < extra_count; i++) {
-            add_extra(&writer, &extras[i]);
-            output_write(output, extras[i].name, extras[i].data, extras[i].size, extras[i].executable);
+        for (unsigned int i = 0; i < extras->count; i++) {
+            const struct manifest_extra *extra = &extras->list[i];
+
+            add_extra(&writer, extra->name, extra->data, extra->size);
+            output_write(output, extra->name, extra->data, extra->size, extra->executable);
         }
         fflush(writer.manifest);
         output_write(output, MANIFEST_NAME, writer.manifest_text, writer.manifest_size, false);
-        add_extra(&writer, &(struct manifest_extra){MANIFEST_NAME, writer.manifest_text, writer.manifest_size, false});
+        add_extra(&writer, MANIFEST_NAME, writer.manifest_text, writer.manifest_size);
         fflush(writer.sums);
         output_write(output, OUTPUT_SUMS, writer.sums_text, writer.sums_size, false);
     }

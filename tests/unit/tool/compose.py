@@ -14,6 +14,7 @@ A case is a directory. Comments of its system.conf say what is made for it and w
     # tree: /path property VALUE     cells in hexadecimal or texts in quotes; "-" for an empty property
     # nodes: /path NAME...           the path's nodes, all, in their order
     # script: LINE                   a line of boot.source
+    # file: NAME: LINE               a line of another file that is written
     # shows: TEXT                    a part of what is printed
 
 *.dts beside it, and the boards in compose/boards that DEVICE_TREE names, are compiled. With an error among the
@@ -191,6 +192,9 @@ def check_case(case, directory):
     for line in lines_of(text, "script"):
         if line not in source.decode().splitlines():
             raise Wrong(f"boot.source has no line: {line}\n{source.decode()}")
+    for name, line in (entry.split(": ", 1) for entry in lines_of(text, "file")):
+        if line not in (output / name).read_text().splitlines():
+            raise Wrong(f"{name} has no line: {line}\n{(output / name).read_text()}")
     for part in lines_of(text, "shows"):
         if part not in result.stdout:
             raise Wrong(f"not shown: {part}\n{result.stdout}")
@@ -342,6 +346,44 @@ def test_prefix_and_load(directory):
     for options in (["-p", "a;reset"], ["-p", "a b"], ["-t", "load mmc 0:1; reset"], ["-t", "load `x`"]):
         if compose(directory, *options).returncode not in (1, 2):
             raise Wrong(f"{options} is taken")
+
+
+def test_device_models_start_and_stop(directory):
+    """The script of a system without systemd, with a device model that fails once."""
+    text = base_system(directory) + """DOMU_DEVICES[0]='--blk "/srv/my $disk;.img,id=it'\\''s"'\n"""
+    (directory / "system.conf").write_text(text)
+    if (result := compose(directory)).returncode:
+        raise Wrong(result.stderr)
+    script = directory / "boot/dom0/etc/init.d/sidebridge-dm"
+    if not os.access(script, os.X_OK) or run(["sh", "-n", script], directory).returncode:
+        raise Wrong("not a script")
+    local = directory / "start"
+    local.write_text(script.read_text().replace("run=/run/sidebridge", f"run={directory}/run"))
+    stub = directory / "bin/sidebridge-dm"
+    stub.parent.mkdir()
+    stub.write_text('#!/bin/sh\nprintf "%s|" "$@" >> "$0.said"\necho >> "$0.said"\n'
+                    'trap "echo ended >> $0.said; exit 0" TERM\n[ "$(wc -l < "$0.said")" -gt 1 ] || exit 1\n'
+                    'while :; do sleep 0.05; done\n')
+    stub.chmod(0o755)
+    environment = dict(os.environ, PATH=f"{stub.parent}:{os.environ['PATH']}")
+    said = stub.with_suffix(".said")
+    subprocess.run(["sh", local, "start"], cwd=directory, env=environment, check=True, timeout=20,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: said.exists() and said.read_text().count("\n") >= 2)
+    subprocess.run(["sh", local, "stop"], cwd=directory, env=environment, check=True, timeout=20)
+    wait_for(lambda: said.read_text().endswith("ended\n"))
+    wanted = f"--state|{directory}/run/domU0/state|--domain|1|--bridge|0|--blk|/srv/my $disk;.img,id=it's|\n"
+    if said.read_text() != wanted * 2 + "ended\n":
+        raise Wrong(said.read_text())
+
+
+def wait_for(condition):
+    """A few seconds at most."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Wrong("it did not happen")
+        time.sleep(0.05)
 
 
 def test_command_line(directory):
