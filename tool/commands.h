@@ -14,6 +14,7 @@ int command_compose(int count, char **arguments);
 int command_check(int count, char **arguments);
 int command_node(int count, char **arguments);
 int command_map(int count, char **arguments);
+int command_picture(int count, char **arguments);
 int command_qemu_args(int count, char **arguments);
 
 #endif

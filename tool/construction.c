@@ -55,10 +55,10 @@ static void check_ram(const struct domain *domain, const struct host *host, unsi
         report_write(report, REPORT_WARNING, domain->path,
                      "no kernel: Xen wants a child that is compatible with \"multiboot,kernel\", \"multiboot,module\"");
     }
-    if (domain->has_memory && domain->memory_kib * KIB < domain->modules_size + TREE_ROOM) {
+    if (domain->has_memory && domain->memory_kib * KIB <= domain->modules_size + TREE_ROOM) {
         report_property(report, REPORT_ERROR, domain->path, "memory",
-                        "%" PRIu64 " KiB: too little for its kernel, ramdisk and device tree, which want %" PRIu64
-                        " KiB; the unit is KiB", domain->memory_kib, (domain->modules_size + TREE_ROOM) / KIB);
+                        "%" PRIu64 " KiB: too little for its kernel, ramdisk and device tree, which want more than %"
+                        PRIu64 " KiB; the unit is KiB", domain->memory_kib, (domain->modules_size + TREE_ROOM) / KIB);
     }
     if (ram != 0 && domain->static_count == 0 && domain->memory_kib > ram / KIB) {
         report_property(report, REPORT_WARNING, domain->path, "memory",
@@ -183,18 +183,14 @@ static void check_redistributors(const struct domains *domains, const struct dom
 
 /* Who is to serve the bridge: nobody if there is no such domain. */
 static void check_backend(const struct domains *domains, const struct domain *domain,
-                          const struct domain_bridge *checked, const struct host *host, struct report *report)
+                          const struct domain_bridge *checked, struct report *report)
 {
     const uint32_t backend = checked->bridge.backend;
-    bool control = host->has_dom0;
 
-    for (size_t i = 0; i < domains->count; i++) {
-        control = control || (domains->domains[i]->capabilities & (CAPABILITY_CONTROL | CAPABILITY_HARDWARE)) != 0;
-    }
     if (backend == domain->id || (backend == 0 && (domain->capabilities & CAPABILITY_HARDWARE) != 0)) {
         report_write(report, REPORT_ERROR, checked->path, "its back end is domain %u, which is the domain itself",
                      backend);
-    } else if (backend == 0 && !control) {
+    } else if (backend == 0 && !domains->has_control) {
         report_write(report, REPORT_WARNING, checked->path,
                      "its back end is dom0, and this tree starts none: nobody can serve the bridge");
     } else if (backend > domains->count) {
@@ -220,7 +216,7 @@ void construction_check(const struct domains *domains, const struct host *host, 
         check_vpl011(domain, host, report);
         check_redistributors(domains, domain, report);
         for (unsigned int j = 0; j < domain->bridge_count; j++) {
-            check_backend(domains, domain, &domain->bridges[j], host, report);
+            check_backend(domains, domain, &domain->bridges[j], report);
         }
     }
     if (host->modules_left_out != 0) {

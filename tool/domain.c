@@ -412,9 +412,11 @@ bool domains_read(struct domains *domains, const struct host_tree *tree)
     if (!walk_domains(domains, tree, &host)) {
         return false;
     }
+    domains->has_control = host.has_dom0;
     rules_check_names(domains, tree->report);
     for (size_t i = 0; i < domains->count; i++) {
         rules_check_domain(domains->domains[i], domains->devices_known, tree->report);
+        domains->has_control |= (domains->domains[i]->capabilities & (CAPABILITY_CONTROL | CAPABILITY_HARDWARE)) != 0;
     }
     construction_check(domains, &host, tree->report);
     return tree->report->errors == errors;

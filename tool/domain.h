@@ -79,6 +79,7 @@ struct domains {
     struct domain **domains;
     size_t count;
     unsigned int address_bits; /* IN: width of a guest's physical addresses; 0: 40, or what the host's tree shows */
+    bool has_control;          /* OUT: there is a dom0, or a domain with capabilities in its place */
     bool xen_4_22;             /* IN: where versions of Xen differ, go by 4.22, else by 4.17 */
     bool devices_known;        /* IN: whoever calls has passed-through devices checked himself */
 };

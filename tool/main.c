@@ -15,7 +15,8 @@ static const char usage[] =
     "\n"
     "  check FILE...          say what is wrong with the bridges in host device trees\n"
     "  node FILE DOMAIN       print the nodes that Xen makes for the bridge of a domain\n"
-    "  map FILE [DOMAIN]      draw the address space of guests\n"
+    "  map FILE [DOMAIN]      list the address space of guests\n"
+    "  picture FILE [DOMAIN]  draw it, with bridges, interrupts and who serves whom\n"
     "  qemu-args FILE DOMAIN  print what QEMU has to be told to serve the bridge of a domain\n"
     "  compose FILE           make all that a board boots from a configuration as ImageBuilder takes it\n"
     "\n"
@@ -31,6 +32,7 @@ static const struct {
     {"check", command_check},
     {"node", command_node},
     {"map", command_map},
+    {"picture", command_picture},
     {"qemu-args", command_qemu_args},
     {"compose", command_compose},
 };

@@ -6,14 +6,16 @@
  */
 #include "commands.h"
 #include "options.h"
+#include "picture/file.h"
 #include "space.h"
 
 static const char usage[] =
-    "usage: sidebridge map [--json] [--address-bits N] [--xen VERSION] FILE [DOMAIN]\n"
+    "usage: sidebridge map [-o FILE.svg] [--json] [--address-bits N] [--xen VERSION] FILE [DOMAIN]\n"
     "\n"
     "Draws the address space of one guest, or of all. FILE is a host device tree (.dtb; - is the standard input),\n"
     "DOMAIN the name, path or number of a domain in it. Windows of its bridges are marked with *, overlaps with !.\n"
     "\n"
+    OPTIONS_OUTPUT
     OPTIONS_JSON
     OPTIONS_COMMON;
 
@@ -117,11 +119,25 @@ static void show_domain(const struct options *options, const struct domain *doma
     }
 }
 
+static void draw(const struct options *options, const struct domains *domains, const char *name, struct report *report)
+{
+    const struct picture_subject subject = options_picture(options, domains, name, report);
+
+    if (name == NULL || subject.only != NULL) {
+        (void)picture_file_write(&subject, options->output, report);
+    }
+}
+
 static void show_domains(const struct options *options, const struct domains *domains, const char *name,
                          struct report *report)
 {
-    const struct domain *domain = name != NULL ? domains_find(domains, name, report) : NULL;
+    const struct domain *domain;
 
+    if (options->output != NULL) {
+        draw(options, domains, name, report);
+        return;
+    }
+    domain = name != NULL ? domains_find(domains, name, report) : NULL;
     if (domain != NULL) {
         show_domain(options, domain, domains->address_bits);
     }
@@ -135,7 +151,8 @@ static void show_domains(const struct options *options, const struct domains *do
 
 int command_map(int count, char **arguments)
 {
-    struct options options = {.usage = usage, .takes_json = true, .operands_min = 1, .operands_max = 2};
+    struct options options = {
+        .usage = usage, .takes_json = true, .takes_output = true, .operands_min = 1, .operands_max = 2};
 
     return options_command(&options, count, arguments, show_domains);
 }

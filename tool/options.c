@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "commands.h"
+#include "picture/file.h"
 
 #define ADDRESS_BITS_MIN 32
 #define ADDRESS_BITS_MAX 52
@@ -77,6 +78,7 @@ static void list_options(const struct options *options, char *letters, struct op
         {{"xen", required_argument, NULL, 'x'}, "", 0},
         {{"bridge", required_argument, NULL, 'b'}, "b:", offsetof(struct options, takes_bridge)},
         {{"json", no_argument, NULL, 'j'}, "", offsetof(struct options, takes_json)},
+        {{"output", required_argument, NULL, 'o'}, "o:", offsetof(struct options, takes_output)},
         {{NULL, 0, NULL, 'O'}, "O:", offsetof(struct options, takes_format)},
     };
     size_t count = 0;
@@ -115,6 +117,7 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
     options->binary = false;
     options->xen_4_22 = false;
     options->bridge = -1;
+    options->output = NULL;
     options->document = NULL;
     list_options(options, letters, names);
     do {
@@ -139,6 +142,14 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
 
         case 'j':
             good = make_document(options);
+            break;
+
+        case 'o':
+            options->output = optarg;
+            good = picture_file_is_known(optarg);
+            if (!good) {
+                fprintf(stderr, "sidebridge: -o takes the name of a file that ends in .svg\n");
+            }
             break;
 
         case 'O':
@@ -167,6 +178,11 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
     return good || usage_error(arguments[0], status);
 }
 
+static const char *xen_of(const struct options *options)
+{
+    return options->xen_4_22 ? "4.22" : "4.17";
+}
+
 static void read_domains(const struct options *options, struct domains *domains, const char *file,
                          options_print_fn *print, const char *name, struct report *report)
 {
@@ -182,6 +198,19 @@ static void read_domains(const struct options *options, struct domains *domains,
     print(options, domains, name, report);
     domains_finish(domains);
     host_tree_finish(&tree);
+}
+
+struct picture_subject options_picture(const struct options *options, const struct domains *domains, const char *name,
+                                       struct report *report)
+{
+    return (struct picture_subject){
+        .domains = domains,
+        .only = name != NULL ? domains_find(domains, name, report) : NULL,
+        .file = report->file,
+        .xen = xen_of(options),
+        .errors = report->errors,
+        .warnings = report->warnings,
+    };
 }
 
 int options_end_output(void)
@@ -202,7 +231,7 @@ int options_run(const struct options *options, const char *file, const char *nam
     struct domains domains = {.address_bits = options->address_bits, .xen_4_22 = options->xen_4_22};
 
     if (options->document != NULL) {
-        document_begin_file(options->document, &report, options->xen_4_22 ? "4.22" : "4.17");
+        document_begin_file(options->document, &report, xen_of(options));
     }
     read_domains(options, &domains, file, print, name, &report);
     if (options->document != NULL) {

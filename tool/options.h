@@ -7,6 +7,7 @@
 
 #include "document.h"
 #include "domain.h"
+#include "picture/draw.h"
 
 /* What --help says of the options that all have. */
 #define OPTIONS_COMMON \
@@ -19,18 +20,23 @@ struct options {
     bool takes_format;         /* IN: -O is an option of this subcommand */
     bool takes_bridge;         /* IN: --bridge is */
     bool takes_json;           /* IN: --json is */
+    bool takes_output;         /* IN: -o is */
     int operands_min;          /* IN */
     int operands_max;          /* IN */
     unsigned int address_bits; /* OUT; 0: not given */
     bool xen_4_22;             /* OUT: --xen 4.22 */
     bool binary;               /* OUT: -O dtb */
     int bridge;                /* OUT: --bridge; -1: not given */
+    const char *output;        /* OUT: -o, the name of a file for a picture; NULL: not given */
     struct document *document; /* OUT: --json, to be printed by options_end(); NULL: not given */
     int operand;               /* OUT: index of the first operand */
 };
 
 /* What --help says of --json. */
 #define OPTIONS_JSON "      --json            one JSON document with all of it; its form is in sidebridge(1)\n"
+
+/* What --help says of -o. */
+#define OPTIONS_OUTPUT "  -o, --output FILE     draw into a file, whose name ends in .svg\n"
 
 /* The arguments of options that all have; false, said on the standard error, when they are wrong. */
 bool options_read_address_bits(const char *text, unsigned int *address_bits);
@@ -51,6 +57,10 @@ typedef void options_print_fn(const struct options *options, const struct domain
  * errors or the output could not be written.
  */
 int options_run(const struct options *options, const char *file, const char *name, options_print_fn *print);
+
+/* The picture of a tree's domains, or, reported if there is none, of the one that has the name. */
+struct picture_subject options_picture(const struct options *options, const struct domains *domains, const char *name,
+                                       struct report *report);
 
 /* Flushes the standard output. EXIT_PROBLEMS, having said why, when not all could be written. */
 int options_end_output(void);

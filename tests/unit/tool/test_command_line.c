@@ -58,7 +58,7 @@ static void help_and_version(void **state)
 
 static void help_of_each_command(void **state)
 {
-    char *const names[] = {"check", "node", "map", "qemu-args"};
+    char *const names[] = {"check", "node", "map", "picture", "qemu-args"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

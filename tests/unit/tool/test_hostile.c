@@ -119,6 +119,7 @@ static void every_byte_corrupted(void **state)
         memcpy(blob, good, good_size);
         blob[i] = (uint8_t)(blob[i] ^ (i % 3 == 0 ? 0xffu : i % 3 == 1 ? 0x80u : 0x01u));
         run("map", NULL, blob, good_size);
+        run("picture", NULL, blob, good_size);
     }
 }
 
@@ -281,6 +282,9 @@ static void fifty_thousand_bridges(void **state)
     assert_null(strstr(result.errors, "/chosen/domU1/r3: more"));
     run("map", NULL, blob, fdt_totalsize(blob));
     assert_non_null(strstr(result.output, "bridge 3: plain range"));
+    run("picture", NULL, blob, fdt_totalsize(blob));
+    assert_int_equal(result.status, 1);
+    assert_non_null(strstr(result.output, "3: plain range"));
 }
 
 static void one_bridge_twice(void **state)
