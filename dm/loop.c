@@ -25,6 +25,7 @@
 #endif
 
 #define BACKOFF_MAX  1023u /* sleeps without polling, after one in vain */
+#define EVENTS       32    /* that are handled in a turn */
 #define UNLOOKED_MAX 8u    /* turns that do without a look at what is readable, if they copy little */
 
 struct loop {
@@ -32,16 +33,19 @@ struct loop {
     unsigned int limit;   /* requests that may be started at once */
     unsigned int started; /* requests that the kernel has or will have in this turn */
     unsigned int queued;  /* length of `waiting` */
-    unsigned int polls;   /* watches that the kernel has */
+    unsigned int polls;   /* that the kernel has */
     unsigned int unlooked; /* turns since it was looked at what is readable */
     struct loop_request *waiting;
     struct loop_request **waiting_end;
-    struct loop_watch *watches;
+    struct loop_watch *asleep; /* NULL: none */
+    struct loop_watch any;    /* of all others, and of that one when sealed: the epoll instance; descriptor -1: none */
+    unsigned int watches;     /* how many others */
+    struct epoll_event *happened; /* while it is being handled */
+    int happened_count;
     bool disabled; /* the ring, until it is sealed or the first turn */
     bool sealed;
     unsigned int files;
     int file[LOOP_FILES_MAX]; /* those of a sealed loop: their places are how the ring knows them */
-    struct loop_watch any;    /* when sealed: of all watches, by an epoll instance, which the kernel does not keep */
     struct loop_task *tasks;
     struct loop_task **tasks_end;
     struct loop_quiet *quiet;
@@ -50,6 +54,103 @@ struct loop {
     unsigned int skip;    /* so many sleeps without */
     struct loop_counters counters;
 };
+
+/* Of errors alone there is no way back: it is as if it had been unwatched. */
+static void handle_event(struct loop_watch *watch, uint32_t events)
+{
+    if (events & watch->events) {
+        watch->ready(watch->opaque, 0);
+    } else {
+        loop_unwatch(watch->loop, watch);
+        watch->ready(watch->opaque, -EIO);
+    }
+}
+
+static void any_ready(void *opaque, int error)
+{
+    struct loop *loop = opaque;
+    struct epoll_event happened[EVENTS];
+
+    if (!error && loop->watches == 0) {
+        if (loop->sealed && loop->asleep) {
+            loop->asleep->ready(loop->asleep->opaque, 0);
+        }
+        return;
+    }
+    loop->happened = happened;
+    loop->happened_count = error ? 0 : epoll_pwait(loop->any.request.descriptor, happened, EVENTS, 0, NULL);
+    for (int i = 0; i < loop->happened_count; i++) {
+        struct loop_watch *const watch = happened[i].data.ptr;
+
+        if (watch) { /* nobody who was before has ended it */
+            handle_event(watch, happened[i].events);
+        }
+    }
+    loop->happened = NULL;
+}
+
+/* With no descriptor of its own: what is watched is not among the ring's files, which the ring keeps. */
+static int make_epoll(struct loop *loop)
+{
+    if (loop->any.request.descriptor < 0) {
+        loop->any.request.descriptor = epoll_create1(EPOLL_CLOEXEC);
+    }
+    return loop->any.request.descriptor < 0 ? -errno : 0;
+}
+
+static int add_to_epoll(struct loop *loop, struct loop_watch *watch)
+{
+    struct epoll_event event = { .events = watch->events, .data.ptr = watch };
+    const int error = make_epoll(loop);
+
+    return error                                                                                      ? error
+           : epoll_ctl(loop->any.request.descriptor, EPOLL_CTL_ADD, watch->request.descriptor, &event) ? -errno
+                                                                                                       : 0;
+}
+
+int loop_watch_events(struct loop *loop, struct loop_watch *watch, int descriptor, unsigned int events,
+                      loop_ready_fn *ready, void *opaque)
+{
+    int error;
+
+    *watch = (struct loop_watch){
+        .request = { .descriptor = descriptor }, .loop = loop, .events = events, .ready = ready, .opaque = opaque,
+    };
+    error = add_to_epoll(loop, watch);
+    watch->watched = !error;
+    loop->watches += watch->watched;
+    return error;
+}
+
+int loop_watch(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready, void *opaque)
+{
+    return loop_watch_events(loop, watch, descriptor, EPOLLIN, ready, opaque);
+}
+
+void loop_unwatch(struct loop *loop, struct loop_watch *watch)
+{
+    if (!watch->watched) {
+        return;
+    }
+    watch->watched = false;
+    loop->watches--;
+    (void)epoll_ctl(loop->any.request.descriptor, EPOLL_CTL_DEL, watch->request.descriptor, NULL);
+    for (int i = 0; loop->happened && i < loop->happened_count; i++) {
+        if (loop->happened[i].data.ptr == watch) {
+            loop->happened[i].data.ptr = NULL;
+        }
+    }
+}
+
+void loop_watch_asleep(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready,
+                       loop_sleep_fn *sleep, void *opaque)
+{
+    *watch = (struct loop_watch){
+        .request = { .operation = IORING_OP_POLL_ADD, .descriptor = descriptor },
+        .loop = loop, .events = EPOLLIN, .ready = ready, .sleep = sleep, .opaque = opaque,
+    };
+    loop->asleep = watch;
+}
 
 /* The fewer interruptions the better: completions are for this thread, when it asks for them. */
 static int create_ring(struct loop *loop, unsigned int entries)
@@ -98,6 +199,10 @@ int loop_create(struct loop **loop, unsigned int entries)
     created->limit = *created->ring.sq.kring_entries;
     created->waiting_end = &created->waiting;
     created->tasks_end = &created->tasks;
+    created->any = (struct loop_watch){
+        .request = { .operation = IORING_OP_POLL_ADD, .descriptor = -1 },
+        .loop = created, .ready = any_ready, .opaque = created,
+    };
     *loop = created;
     return 0;
 }
@@ -111,7 +216,7 @@ void loop_destroy(struct loop *loop)
     while (loop_requests(loop) > 0 && loop_run_once(loop, true) == 0) {
     }
     io_uring_queue_exit(&loop->ring);
-    if (loop->sealed) {
+    if (loop->any.request.descriptor >= 0) {
         (void)close(loop->any.request.descriptor);
     }
     free(loop);
@@ -135,43 +240,6 @@ static int place_of(const struct loop *loop, int descriptor)
         place++;
     }
     return place;
-}
-
-static void any_ready(void *opaque, int error)
-{
-    const struct loop *loop = opaque;
-
-    for (struct loop_watch *watch = loop->watches; watch; watch = watch->next) {
-        watch->ready(watch->opaque, error);
-    }
-}
-
-static int watch_by_epoll(struct loop *loop)
-{
-    const int epoll = epoll_create1(EPOLL_CLOEXEC);
-
-    if (epoll < 0) {
-        return -errno;
-    }
-    for (const struct loop_watch *watch = loop->watches; watch; watch = watch->next) {
-        struct epoll_event event = { .events = EPOLLIN };
-
-        if (epoll_ctl(epoll, EPOLL_CTL_ADD, watch->request.descriptor, &event)) {
-            const int error = -errno;
-
-            (void)close(epoll);
-            return error;
-        }
-    }
-    loop->any = (struct loop_watch){
-        .request = { .operation = IORING_OP_POLL_ADD, .descriptor = epoll },
-        .loop = loop, .ready = any_ready, .opaque = loop,
-    };
-    if (loop_add_file(loop, epoll)) {
-        (void)close(epoll);
-        return -ENOSPC;
-    }
-    return 0;
 }
 
 static int restrict_ring(struct loop *loop)
@@ -210,14 +278,18 @@ static int enable_ring(struct loop *loop)
 
 int loop_seal(struct loop *loop)
 {
-    int error = loop->disabled ? watch_by_epoll(loop) : -EOPNOTSUPP;
+    int error = loop->disabled ? make_epoll(loop) : -EOPNOTSUPP;
 
-    if (error) {
-        return error;
+    if (!error && loop->asleep) {
+        error = add_to_epoll(loop, loop->asleep);
     }
-    error = io_uring_register_files(&loop->ring, loop->file, loop->files);
+    if (!error) {
+        error = loop_add_file(loop, loop->any.request.descriptor);
+    }
+    if (!error) {
+        error = io_uring_register_files(&loop->ring, loop->file, loop->files);
+    }
     if (error) {
-        (void)close(loop->any.request.descriptor);
         return error;
     }
     loop->sealed = true;
@@ -291,13 +363,21 @@ static struct loop_request *take_waiting(struct loop *loop)
     return request;
 }
 
+static void start_poll(struct loop *loop, struct loop_watch *watch)
+{
+    if (!watch->polled && !watch->ended && submit(loop, &watch->request)) {
+        watch->polled = true;
+        loop->polls++;
+    }
+}
+
 static void start_polls(struct loop *loop)
 {
-    for (struct loop_watch *watch = loop->sealed ? &loop->any : loop->watches; watch; watch = watch->next) {
-        if (!watch->polled && !watch->ended && submit(loop, &watch->request)) {
-            watch->polled = true;
-            loop->polls++;
-        }
+    if (loop->any.request.descriptor >= 0) {
+        start_poll(loop, &loop->any);
+    }
+    if (loop->asleep && !loop->sealed) {
+        start_poll(loop, loop->asleep);
     }
 }
 
@@ -423,21 +503,6 @@ static void watch_done(struct loop_watch *watch, int result)
     }
     watch->ended = error != 0;
     watch->ready(watch->opaque, error);
-}
-
-void loop_watch_asleep(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready,
-                       loop_sleep_fn *sleep, void *opaque)
-{
-    *watch = (struct loop_watch){
-        .request = { .operation = IORING_OP_POLL_ADD, .descriptor = descriptor },
-        .loop = loop, .next = loop->watches, .ready = ready, .sleep = sleep, .opaque = opaque,
-    };
-    loop->watches = watch;
-}
-
-void loop_watch(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready, void *opaque)
-{
-    loop_watch_asleep(loop, watch, descriptor, ready, NULL, opaque);
 }
 
 void loop_defer(struct loop *loop, struct loop_task *task)
@@ -570,12 +635,10 @@ static void handle_completions(struct loop *loop)
     }
 }
 
-/* The only watch, if it can sleep, and nothing is in the ring. */
+/* The watch that can sleep, if there is no other, and nothing is in the ring. */
 static struct loop_watch *sleeper(const struct loop *loop)
 {
-    struct loop_watch *watch = loop->watches;
-
-    return loop->started == 0 && watch && !watch->next && watch->sleep && !watch->ended ? watch : NULL;
+    return loop->started == 0 && loop->watches == 0 && loop->asleep && !loop->asleep->ended ? loop->asleep : NULL;
 }
 
 /* Whether the one request that waits was a read of what is in memory; it has ended. */

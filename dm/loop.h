@@ -63,11 +63,12 @@ struct loop_watch {
     /* private */
     struct loop_request request;
     struct loop *loop;
-    struct loop_watch *next;
     loop_ready_fn *ready;
     loop_sleep_fn *sleep;
     void *opaque;
-    bool polled; /* the kernel has it */
+    uint32_t events;
+    bool watched; /* by epoll */
+    bool polled;  /* by the ring */
     bool ended;
 };
 
@@ -106,12 +107,20 @@ int loop_create(struct loop **loop, unsigned int entries);
  */
 void loop_destroy(struct loop *loop);
 
-/* Watches until an error or loop_destroy(). As many watches as `entries`. */
-void loop_watch(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready, void *opaque);
+/*
+ * Watches until an error, loop_unwatch() or loop_destroy(); a sealed loop too, any descriptor, one watch each. Its
+ * `ready` must not wait, even if there is nothing to read. As epoll_ctl(2): -EPERM for what is always readable, such as
+ * a file. With events: EPOLLIN, EPOLLOUT or both.
+ */
+int loop_watch(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready, void *opaque);
+int loop_watch_events(struct loop *loop, struct loop_watch *watch, int descriptor, unsigned int events,
+                      loop_ready_fn *ready, void *opaque);
+
+/* From now on `ready` is not called any more. Before the descriptor is closed. Does nothing if it is not watched. */
+void loop_unwatch(struct loop *loop, struct loop_watch *watch);
 
 /*
- * The same for the descriptor from which most of the work comes; one a loop. Its `ready` must not wait, even if there
- * is nothing to read: it may have been read since it was polled.
+ * The same for the descriptor from which most of the work comes; one a loop, before it is sealed, and for good.
  */
 void loop_watch_asleep(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready,
                        loop_sleep_fn *sleep, void *opaque);
@@ -141,9 +150,9 @@ bool loop_can_discard(int descriptor);
 void loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done);
 
 /*
- * Before the first turn: the ring will do nothing but what this file offers, and with no descriptors but those that are
- * being watched and those that were added, for good, whoever asks it (IORING_REGISTER_RESTRICTIONS). Nothing can be
- * watched or added any more. -EOPNOTSUPP: the kernel does not know how (Linux 5.10). -ENOSPC: more than LOOP_FILES_MAX.
+ * Before the first turn: the ring will do nothing but what this file offers, and with no descriptors but those that were
+ * added, and one to watch others, for good, whoever asks it (IORING_REGISTER_RESTRICTIONS). Nothing can be added any
+ * more. -EOPNOTSUPP: the kernel does not know how (Linux 5.10). -ENOSPC: more than LOOP_FILES_MAX.
  *
  * The ring holds what was added for a moment longer than the process lives. What is watched it does not.
  */

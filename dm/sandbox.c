@@ -264,6 +264,8 @@ static const int calls[] = {
     SCMP_SYS(write),
     SCMP_SYS(preadv2),
     SCMP_SYS(io_uring_enter),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_pwait),
     SCMP_SYS(poll),
     SCMP_SYS(ppoll),
     SCMP_SYS(munmap),

@@ -410,7 +410,9 @@ static bool prepare(void)
             loop_ring = descriptor;
         }
     }
-    loop_watch(loop, &watch, pipes[0], NULL, NULL);
+    if (loop_watch(loop, &watch, pipes[0], NULL, NULL)) {
+        return false;
+    }
     terminal = open(secret, O_RDONLY); /* more than 2, so not this one for seccomp: */
     if (terminal < 0 || dup2(terminal, STDIN_FILENO) || close(terminal)) {
         return false;

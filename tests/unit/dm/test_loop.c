@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -121,7 +122,7 @@ static void test_sealed_loop_does_all_it_offers(void **state)
 
     (void)state;
     read = start_reads(&loop, file);
-    loop_watch(loop, &watch, event, count_ready, &ready);
+    assert_int_equal(loop_watch(loop, &watch, event, count_ready, &ready), 0);
     assert_int_equal(loop_add_file(loop, file), 0);
     assert_int_equal(loop_seal(loop), 0);
     more[0].vector = (struct iovec){ &more[0].data, sizeof(more[0].data) };
@@ -194,7 +195,7 @@ static void test_watch_is_level_triggered(void **state)
 
     (void)state;
     assert_int_equal(loop_create(&loop, 4), 0);
-    loop_watch(loop, &watch, event, count_ready, &ready);
+    assert_int_equal(loop_watch(loop, &watch, event, count_ready, &ready), 0);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(loop_run_once(loop, false), 0);
     }
@@ -219,7 +220,7 @@ static void test_watch_is_level_triggered(void **state)
 static void test_hung_requests_do_not_starve_watches(void **state)
 {
     struct read_request read[8] = { 0 };
-    const int event = eventfd(1, EFD_NONBLOCK);
+    const int event = eventfd(1, EFD_NONBLOCK), other = eventfd(1, EFD_NONBLOCK);
     struct loop_watch early, late;
     unsigned int seen[2] = { 0 };
     struct loop *loop;
@@ -228,7 +229,7 @@ static void test_hung_requests_do_not_starve_watches(void **state)
     (void)state;
     assert_int_equal(pipe(hung), 0);
     assert_int_equal(loop_create(&loop, 4), 0);
-    loop_watch(loop, &early, event, count_ready, &seen[0]);
+    assert_int_equal(loop_watch(loop, &early, event, count_ready, &seen[0]), 0);
     for (unsigned int i = 0; i < 8; i++) {
         read[i].vector = (struct iovec){ &read[i].data, sizeof(read[i].data) };
         loop_read(loop, &read[i].request, hung[0], &read[i].vector, 1, 0, read_ended);
@@ -237,7 +238,7 @@ static void test_hung_requests_do_not_starve_watches(void **state)
         assert_int_equal(loop_run_once(loop, true), 0);
     }
     assert_true(seen[0] >= 4);
-    loop_watch(loop, &late, event, count_ready, &seen[1]);
+    assert_int_equal(loop_watch(loop, &late, other, count_ready, &seen[1]), 0);
     for (unsigned int i = 0; i < 5; i++) {
         assert_int_equal(loop_run_once(loop, true), 0);
     }
@@ -253,6 +254,7 @@ static void test_hung_requests_do_not_starve_watches(void **state)
     loop_destroy(loop);
     assert_int_equal(close(hung[0]), 0);
     assert_int_equal(close(event), 0);
+    assert_int_equal(close(other), 0);
 }
 
 /* What the loop does in a turn. */
@@ -367,7 +369,7 @@ static void test_sleeps_in_the_sleepers_function(void **state)
     assert_int_equal(one.result, 4);
 
     /* Somebody else is to be looked after: likewise. */
-    loop_watch(loop, &other, hung[0], read_if_any, &others);
+    assert_int_equal(loop_watch(loop, &other, hung[0], read_if_any, &others), 0);
     ready = 0;
     assert_int_equal(loop_run_once(loop, true), 0);
     assert_int_equal(write(hung[1], "data", 4), 4);
@@ -377,6 +379,79 @@ static void test_sleeps_in_the_sleepers_function(void **state)
     assert_true(calls.sleeps == 3 && ready > 0 && others > 0);
     loop_destroy(loop);
     assert_true(close(calls.event) == 0 && close(hung[0]) == 0 && close(hung[1]) == 0 && close(file) == 0);
+}
+
+struct pair {
+    struct loop *loop;
+    struct loop_watch *other;
+    unsigned int ready;
+};
+
+static void unwatch_other(void *opaque, int error)
+{
+    struct pair *pair = opaque;
+
+    assert_int_equal(error, 0);
+    pair->ready++;
+    loop_unwatch(pair->loop, pair->other);
+}
+
+/* Both are ready at once, and whichever is the first ends the other. */
+static void test_unwatched_by_another(void **state)
+{
+    const int event[2] = { eventfd(1, EFD_NONBLOCK), eventfd(1, EFD_NONBLOCK) };
+    struct loop_watch watch[2];
+    struct pair pair[2] = { { .other = &watch[1] }, { .other = &watch[0] } };
+    struct loop *loop;
+
+    (void)state;
+    for (unsigned int sealed = 0; sealed < 2; sealed++) {
+        assert_int_equal(loop_create(&loop, 4), 0);
+        assert_int_equal(sealed ? loop_seal(loop) : 0, 0);
+        for (unsigned int i = 0; i < 2; i++) {
+            pair[i].loop = loop;
+            pair[i].ready = 0;
+            assert_int_equal(loop_watch(loop, &watch[i], event[i], unwatch_other, &pair[i]), 0);
+        }
+        for (unsigned int i = 0; i < 3; i++) {
+            assert_int_equal(loop_run_once(loop, false), 0);
+        }
+        assert_true(pair[0].ready + pair[1].ready >= 2 && (pair[0].ready == 0 || pair[1].ready == 0));
+        loop_unwatch(loop, pair[0].ready ? &watch[0] : &watch[1]);
+        pair[0].ready = pair[1].ready = 0;
+        assert_int_equal(loop_run_once(loop, false), 0);
+        assert_int_equal(pair[0].ready + pair[1].ready, 0);
+        loop_destroy(loop);
+    }
+    assert_true(close(event[0]) == 0 && close(event[1]) == 0);
+}
+
+/* A pipe that is full is not writable until somebody has read. */
+static void test_watch_of_what_can_be_written(void **state)
+{
+    static char page[4096];
+    struct loop_watch watch;
+    unsigned int ready = 0;
+    struct loop *loop;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    while (write(ends[1], page, sizeof(page)) > 0) {
+    }
+    assert_int_equal(loop_create(&loop, 4), 0);
+    assert_int_equal(loop_seal(loop), 0);
+    assert_int_equal(loop_watch_events(loop, &watch, ends[1], EPOLLOUT, count_ready, &ready), 0);
+    for (unsigned int i = 0; i < 3; i++) {
+        assert_int_equal(loop_run_once(loop, false), 0);
+    }
+    assert_int_equal(ready, 0);
+    assert_int_equal(read(ends[0], page, sizeof(page)), sizeof(page));
+    assert_int_equal(loop_run_once(loop, true), 0);
+    assert_int_equal(loop_run_once(loop, false), 0);
+    assert_true(ready > 0);
+    loop_destroy(loop);
+    assert_true(close(ends[0]) == 0 && close(ends[1]) == 0);
 }
 
 static void keep_error(void *opaque, int error)
@@ -392,9 +467,10 @@ static void test_watch_of_a_bad_descriptor(void **state)
 
     (void)state;
     assert_int_equal(loop_create(&loop, 4), 0);
-    loop_watch(loop, &watch, 9999, keep_error, &error);
-    assert_int_equal(loop_run_once(loop, true), 0);
-    assert_int_equal(error, -EBADF);
+    assert_int_equal(loop_watch(loop, &watch, 9999, keep_error, &error), -EBADF);
+    loop_unwatch(loop, &watch);
+    assert_int_equal(loop_run_once(loop, false), 0);
+    assert_int_equal(error, 0);
     loop_destroy(loop);
 }
 
@@ -408,7 +484,7 @@ static void test_watch_ends_when_the_other_side_closes(void **state)
     (void)state;
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(loop_create(&loop, 4), 0);
-    loop_watch(loop, &watch, ends[0], keep_error, &error);
+    assert_int_equal(loop_watch(loop, &watch, ends[0], keep_error, &error), 0);
     assert_int_equal(loop_run_once(loop, false), 0);
     assert_int_equal(close(ends[1]), 0);
     for (int i = 0; i < 100 && !error; i++) {
@@ -531,7 +607,7 @@ static void test_quiet_is_looked_at_in_each_turn(void **state)
     quiet_init(&quiet);
     assert_int_equal(pipe(hung), 0);
     always = eventfd(1, 0);
-    loop_watch(quiet.loop, &watch, always, read_if_any, &ready);
+    assert_int_equal(loop_watch(quiet.loop, &watch, always, read_if_any, &ready), 0);
     start_one(quiet.loop, &one, hung[0]);
     loop_stay_quiet(quiet.loop, &quiet.quiet);
     for (unsigned int i = 1; i <= 3; i++) {
@@ -606,7 +682,7 @@ static void test_large_reads_keep_nobody_waiting(void **state)
     assert_non_null(memory);
     assert_int_equal(ftruncate(file, LARGE), 0);
     assert_int_equal(loop_create(&loop, 8), 0);
-    loop_watch(loop, &watch, event, count_ready, &ready);
+    assert_int_equal(loop_watch(loop, &watch, event, count_ready, &ready), 0);
     for (unsigned int i = 0; i < 3; i++) {
         read[i].vector = (struct iovec){ memory + i * LARGE, LARGE };
         loop_read(loop, &read[i].request, file, &read[i].vector, 1, 0, read_ended);
@@ -657,6 +733,8 @@ int main(void)
         cmocka_unit_test(test_watch_is_level_triggered),
         cmocka_unit_test(test_hung_requests_do_not_starve_watches),
         cmocka_unit_test(test_sleeps_in_the_sleepers_function),
+        cmocka_unit_test(test_unwatched_by_another),
+        cmocka_unit_test(test_watch_of_what_can_be_written),
         cmocka_unit_test(test_watch_of_a_bad_descriptor),
         cmocka_unit_test(test_watch_ends_when_the_other_side_closes),
         cmocka_unit_test(test_task_runs_once_a_turn),
