@@ -10,7 +10,7 @@
 #include "space.h"
 
 static const char usage[] =
-    "usage: sidebridge map [-o FILE.svg] [--json] [--address-bits N] [--xen VERSION] FILE [DOMAIN]\n"
+    "usage: sidebridge map [-o FILE] [--json] [--address-bits N] [--xen VERSION] FILE [DOMAIN]\n"
     "\n"
     "Draws the address space of one guest, or of all. FILE is a host device tree (.dtb; - is the standard input),\n"
     "DOMAIN the name, path or number of a domain in it. Windows of its bridges are marked with *, overlaps with !.\n"
@@ -123,7 +123,7 @@ static void draw(const struct options *options, const struct domains *domains, c
 {
     const struct picture_subject subject = options_picture(options, domains, name, report);
 
-    if (name == NULL || subject.only != NULL) {
+    if (name == NULL || subject.count != 0) {
         (void)picture_file_write(&subject, options->output, report);
     }
 }

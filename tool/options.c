@@ -148,7 +148,7 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
             options->output = optarg;
             good = picture_file_is_known(optarg);
             if (!good) {
-                fprintf(stderr, "sidebridge: -o takes the name of a file that ends in .svg\n");
+                fprintf(stderr, "sidebridge: -o takes the name of a file that ends in .svg or .html\n");
             }
             break;
 
@@ -166,6 +166,10 @@ bool options_read(struct options *options, int count, char **arguments, int *sta
         }
     } while (option != -1 && good);
 
+    if (good && options->document != NULL && options->output != NULL) {
+        fprintf(stderr, "sidebridge: --json and -o exclude each other\n");
+        good = false;
+    }
     options->operand = optind;
     if (good && (count - optind < options->operands_min || count - optind > options->operands_max)) {
         fprintf(stderr, "sidebridge: %s\n", count - optind < options->operands_min ? "an operand is missing"
@@ -203,13 +207,17 @@ static void read_domains(const struct options *options, struct domains *domains,
 struct picture_subject options_picture(const struct options *options, const struct domains *domains, const char *name,
                                        struct report *report)
 {
+    const struct domain *only = name != NULL ? domains_find(domains, name, report) : NULL;
+
     return (struct picture_subject){
         .domains = domains,
-        .only = name != NULL ? domains_find(domains, name, report) : NULL,
+        .first = only != NULL ? only->id - 1u : 0,
+        .count = only != NULL ? 1 : name != NULL ? 0 : domains->count,
         .file = report->file,
         .xen = xen_of(options),
         .errors = report->errors,
         .warnings = report->warnings,
+        .messages = report->heard == messages_hear ? report->context : NULL,
     };
 }
 
@@ -230,10 +238,16 @@ int options_run(const struct options *options, const char *file, const char *nam
     };
     struct domains domains = {.address_bits = options->address_bits, .xen_4_22 = options->xen_4_22};
 
+    struct messages messages = {0};
+
     if (options->document != NULL) {
         document_begin_file(options->document, &report, xen_of(options));
+    } else if (options->output != NULL && picture_file_is_report(options->output)) {
+        report.heard = messages_hear;
+        report.context = &messages;
     }
     read_domains(options, &domains, file, print, name, &report);
+    messages_finish(&messages);
     if (options->document != NULL) {
         document_end_file(options->document, &report);
     }

@@ -36,7 +36,7 @@ struct options {
 #define OPTIONS_JSON "      --json            one JSON document with all of it; its form is in sidebridge(1)\n"
 
 /* What --help says of -o. */
-#define OPTIONS_OUTPUT "  -o, --output FILE     draw into a file, whose name ends in .svg\n"
+#define OPTIONS_OUTPUT "  -o, --output FILE     draw into a file: its name ends in .svg, or .html for a report\n"
 
 /* The arguments of options that all have; false, said on the standard error, when they are wrong. */
 bool options_read_address_bits(const char *text, unsigned int *address_bits);
@@ -58,7 +58,7 @@ typedef void options_print_fn(const struct options *options, const struct domain
  */
 int options_run(const struct options *options, const char *file, const char *name, options_print_fn *print);
 
-/* The picture of a tree's domains, or, reported if there is none, of the one that has the name. */
+/* The picture of a tree's domains, or of the one that has the name; if there is none, reported, count is 0. */
 struct picture_subject options_picture(const struct options *options, const struct domains *domains, const char *name,
                                        struct report *report);
 

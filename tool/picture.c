@@ -15,7 +15,7 @@
 #define WIDTH_MIN     45
 
 static const char usage[] =
-    "usage: sidebridge picture [-o FILE.svg] [--address-bits N] [--xen VERSION] FILE [DOMAIN]\n"
+    "usage: sidebridge picture [-o FILE] [--address-bits N] [--xen VERSION] FILE [DOMAIN]\n"
     "\n"
     "Shows guests as columns of address space, with the windows and interrupts of their bridges, and who serves them.\n"
     "FILE is a host device tree (.dtb; - is the standard input), DOMAIN the name, path or number of a domain in it.\n"
@@ -47,7 +47,7 @@ static void show_picture(const struct options *options, const struct domains *do
     const struct picture_subject subject = options_picture(options, domains, name, report);
     const struct picture_terminal terminal = find_terminal();
 
-    if (name != NULL && subject.only == NULL) {
+    if (name != NULL && subject.count == 0) {
         return;
     }
     if (options->output != NULL) {

@@ -19,9 +19,8 @@ struct pen {
     const struct picture_measures *measures;
     const struct picture *picture;
     const struct picture_row *row;
-    size_t number; /* of the row, from 0 */
-    int width;     /* without margins */
-    int y;         /* where the next part begins */
+    int width; /* without margins */
+    int y;     /* where the next part begins */
 };
 
 static struct picture_paint plain(enum picture_paint_kind kind)
@@ -66,14 +65,16 @@ static void draw_title(struct pen *pen)
 {
     const struct picture_subject *subject = pen->subject;
     const struct picture_measures *measures = pen->measures;
-    const size_t count = subject->only != NULL ? 1 : subject->domains->count;
     char file[TEXT_MAX];
     char text[2 * TEXT_MAX];
 
+    if (subject->file == NULL) {
+        return;
+    }
     format_name(file, subject->file);
     write_line(pen, measures->margin, pen->y, pen->width, PAINT_HEADING, file);
-    snprintf(text, sizeof(text), "Xen %s, %zu guest%s, %u error%s, %u warning%s", subject->xen, count,
-             count == 1 ? "" : "s", subject->errors, subject->errors == 1 ? "" : "s", subject->warnings,
+    snprintf(text, sizeof(text), "Xen %s, %zu guest%s, %u error%s, %u warning%s", subject->xen, subject->count,
+             subject->count == 1 ? "" : "s", subject->errors, subject->errors == 1 ? "" : "s", subject->warnings,
              subject->warnings == 1 ? "" : "s");
     write_line(pen, measures->margin, pen->y + measures->line, pen->width, PAINT_FAINT, text);
     pen->y += TITLE_LINES * measures->line + measures->part;
@@ -187,11 +188,7 @@ static void draw_servers(struct pen *pen)
 
         draw_wires(pen, i, box, pen->y + measures->server_height + ((int)i + 1) * measures->rail, bottom);
         format_server(text, server);
-        if (pen->number == 0) {
-            snprintf(id, sizeof(id), "server-%" PRIu32, server->id);
-        } else {
-            snprintf(id, sizeof(id), "server-%" PRIu32 "-row-%zu", server->id, pen->number);
-        }
+        snprintf(id, sizeof(id), "server-%" PRIu32 "-above-%u", server->id, pen->row->columns[0].domain->id);
         drawer->box(drawer->self, box, paint_of_server(server, PAINT_SERVER), id, text);
         drawer->text(drawer->self, (struct picture_area){box.x + measures->inset, box.y,
                                                          box.width - 2 * measures->inset, box.height},
@@ -586,9 +583,8 @@ static unsigned int columns_of(size_t count, unsigned int most)
 static int draw_rows(const struct picture_subject *subject, const struct picture *picture,
                      const struct picture_drawer *drawer, struct picture_row *row)
 {
-    const size_t begin = subject->only != NULL ? subject->only->id - 1u : 0;
-    const size_t end = subject->only != NULL ? begin + 1 : picture->domains->count;
-    const unsigned int columns = columns_of(end - begin, drawer->measures.columns);
+    const size_t end = subject->first + subject->count;
+    const unsigned int columns = columns_of(subject->count, drawer->measures.columns);
     struct pen pen = {
         .subject = subject,
         .drawer = drawer,
@@ -600,11 +596,10 @@ static int draw_rows(const struct picture_subject *subject, const struct picture
     };
 
     draw_title(&pen);
-    for (size_t i = begin; i < end; i += columns) {
+    for (size_t i = subject->first; i < end; i += columns) {
         picture_row_make(row, picture, i, end - i < columns ? (unsigned int)(end - i) : columns,
                          &drawer->measures.scale);
         draw_row(&pen);
-        pen.number++;
     }
     return pen.y + drawer->measures.margin;
 }
@@ -612,8 +607,7 @@ static int draw_rows(const struct picture_subject *subject, const struct picture
 bool picture_draw(const struct picture_subject *subject, const struct picture_drawer *drawer)
 {
     const struct picture_measures *measures = &drawer->measures;
-    const size_t count = subject->only != NULL ? 1 : subject->domains->count;
-    const unsigned int columns = columns_of(count, measures->columns);
+    const unsigned int columns = columns_of(subject->count, measures->columns);
     struct picture_row *row = calloc(1, sizeof(*row));
     struct picture_drawer measuring = *drawer;
     struct picture picture;

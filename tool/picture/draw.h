@@ -9,6 +9,7 @@
 #ifndef TOOL_PICTURE_DRAW_H
 #define TOOL_PICTURE_DRAW_H
 
+#include "picture/messages.h"
 #include "picture/model.h"
 
 enum picture_paint_kind {
@@ -86,11 +87,13 @@ struct picture_drawer {
 /* What the picture is of. */
 struct picture_subject {
     const struct domains *domains;
-    const struct domain *only; /* of all domains this one; NULL: all */
-    const char *file;          /* any bytes */
-    const char *xen;           /* the version */
+    size_t first;     /* of the domains, from 0 */
+    size_t count;
+    const char *file; /* any bytes; NULL: the picture has no title, somebody else says what it is of */
+    const char *xen;  /* the version */
     unsigned int errors;
     unsigned int warnings;
+    const struct messages *messages; /* for a report; NULL: they are not kept */
 };
 
 /* False when there is no memory. */

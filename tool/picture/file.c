@@ -13,9 +13,14 @@ static bool ends_in(const char *file, const char *ending)
     return length > strlen(ending) && strcmp(file + length - strlen(ending), ending) == 0;
 }
 
+bool picture_file_is_report(const char *file)
+{
+    return ends_in(file, ".html");
+}
+
 bool picture_file_is_known(const char *file)
 {
-    return ends_in(file, ".svg");
+    return ends_in(file, ".svg") || picture_file_is_report(file);
 }
 
 /* What mkstemp() makes is the owner's alone; this is to be like any other file. */
@@ -27,7 +32,7 @@ static bool open_to_others(int descriptor)
     return fchmod(descriptor, 0666 & ~mask) == 0;
 }
 
-static bool write_whole(const struct picture_subject *subject, int descriptor)
+static bool write_whole(const struct picture_subject *subject, const char *file, int descriptor)
 {
     FILE *stream = fdopen(descriptor, "w");
     bool good;
@@ -36,7 +41,8 @@ static bool write_whole(const struct picture_subject *subject, int descriptor)
         close(descriptor);
         return false;
     }
-    good = open_to_others(descriptor) && picture_svg(subject, stream, true);
+    good = open_to_others(descriptor) &&
+           (picture_file_is_report(file) ? picture_html(subject, stream) : picture_svg(subject, stream, true));
     if (!good) {
         errno = errno != 0 ? errno : ENOMEM;
     }
@@ -57,7 +63,7 @@ bool picture_file_write(const struct picture_subject *subject, const char *file,
         descriptor = mkstemp(unfinished);
     }
     if (descriptor >= 0) {
-        good = write_whole(subject, descriptor) && rename(unfinished, file) == 0;
+        good = write_whole(subject, file, descriptor) && rename(unfinished, file) == 0;
     }
     if (!good) {
         report_write(report, REPORT_ERROR, NULL, "%.256s cannot be written: %s", file, strerror(errno));

@@ -7,8 +7,13 @@
 
 #include "picture/draw.h"
 
-/* An SVG document of its own, or, for an element of an HTML page, without the XML declaration. */
+/* An SVG document of its own; or an element of an HTML page, which has the style once for all of them. */
 bool picture_svg(const struct picture_subject *subject, FILE *stream, bool is_document);
+
+void picture_svg_style(FILE *stream);
+
+/* A report: what subject->messages say, pictures, and tables of all that is in them. */
+bool picture_html(const struct picture_subject *subject, FILE *stream);
 
 struct picture_terminal {
     int width; /* in characters, 40 at least */

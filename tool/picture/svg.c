@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A picture as SVG. Units are pixels. What a part is, is its class, so that a page can style it; ids are stable: the
- * number of the domain, of the bridge, and the address. Text and titles are escaped here and nowhere else.
+ * number of the domain, of the bridge, and the address.
  */
 #include <stdlib.h>
 
+#include "picture/markup.h"
 #include "picture/picture.h"
 
 /* Of letters of 11 pixels, on average, in the widest sans-serif that is common: text fits whichever is there. */
@@ -23,6 +24,11 @@ static const struct {
 
 #define HUES (sizeof(hues) / sizeof(hues[0]))
 
+struct svg {
+    FILE *stream;
+    bool is_document;
+};
+
 static int height_of_block(uint64_t size)
 {
     int height = 20;
@@ -31,33 +37,6 @@ static int height_of_block(uint64_t size)
         height += 4;
     }
     return height;
-}
-
-static void write_escaped(FILE *stream, const char *text, size_t length)
-{
-    for (size_t i = 0; i < length && text[i] != '\0'; i++) {
-        switch (text[i]) {
-        case '&':
-            fputs("&amp;", stream);
-            break;
-
-        case '<':
-            fputs("&lt;", stream);
-            break;
-
-        case '>':
-            fputs("&gt;", stream);
-            break;
-
-        case '"':
-            fputs("&quot;", stream);
-            break;
-
-        default:
-            fputc(text[i], stream);
-            break;
-        }
-    }
 }
 
 static const char *class_of(enum picture_paint_kind kind)
@@ -106,22 +85,15 @@ static void write_hues(FILE *stream)
     }
 }
 
-static void begin(void *self, int width, int height)
+void picture_svg_style(FILE *stream)
 {
-    FILE *stream = self;
-
-    fprintf(stream,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"sidebridge\" width=\"%d\" height=\"%d\" "
-            "viewBox=\"0 0 %d %d\">\n"
-            "<style>\n"
-            ".sidebridge text{font:11px 'DejaVu Sans',Verdana,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2933}\n"
-            ".sidebridge text.faint,.sidebridge text.hole{fill:#68737f;font-size:10px}\n"
-            ".sidebridge text.hole{fill:#9aa4ae}\n"
-            ".sidebridge text.address{font:10px 'DejaVu Sans Mono',Menlo,Consolas,monospace;fill:#68737f}\n"
-            ".sidebridge text.heading{font-weight:bold;font-size:13px}\n"
-            ".sidebridge text.layout,.sidebridge text.hardware{fill:#5d5a4d}\n",
-            width, height, width, height);
-    fputs("rect{stroke-width:1}rect.paper{fill:#ffffff;stroke:none}"
+    fputs(".sidebridge text{font:11px 'DejaVu Sans',Verdana,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2933}\n"
+          ".sidebridge text.faint,.sidebridge text.hole{fill:#68737f;font-size:10px}\n"
+          ".sidebridge text.hole{fill:#9aa4ae}\n"
+          ".sidebridge text.address{font:10px 'DejaVu Sans Mono',Menlo,Consolas,monospace;fill:#68737f}\n"
+          ".sidebridge text.heading{font-weight:bold;font-size:13px}\n"
+          ".sidebridge text.layout,.sidebridge text.hardware{fill:#5d5a4d}\n"
+          "rect{stroke-width:1}rect.paper{fill:#ffffff;stroke:none}"
           "rect.column{fill:#fafbfc;stroke:#cfd6dd;stroke-dasharray:2 3}\n"
           "rect.ram{fill:#dfe5ec;stroke:#93a1b1}rect.shared{fill:#e6ebd9;stroke:#9aa878}\n"
           "rect.layout{fill:#f1f0eb;stroke:#c9c6ba}rect.hardware{fill:#fbf3d0;stroke:#cdb660}\n"
@@ -130,8 +102,25 @@ static void begin(void *self, int width, int height)
     fputs(".sidebridge text.tab,.sidebridge text.server{fill:#ffffff;font-weight:bold}\n"
           "rect.wrong{stroke:#c81e1e;stroke-width:2}rect.tab.wrong,rect.server.wrong{fill:#ffffff;"
           "stroke:#c81e1e;stroke-dasharray:5 3}\n"
-          ".sidebridge text.wrong,.sidebridge text.server.wrong{fill:#b01818}\n"
-          "</style>\n", stream);
+          ".sidebridge text.wrong,.sidebridge text.server.wrong{fill:#b01818}\n", stream);
+}
+
+static void begin(void *self, int width, int height)
+{
+    const struct svg *svg = self;
+    FILE *stream = svg->stream;
+
+    if (svg->is_document) {
+        fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", stream);
+    }
+    fprintf(stream,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"sidebridge\" width=\"%d\" height=\"%d\" "
+            "viewBox=\"0 0 %d %d\">\n", width, height, width, height);
+    if (svg->is_document) {
+        fputs("<style>\n", stream);
+        picture_svg_style(stream);
+        fputs("</style>\n", stream);
+    }
     fprintf(stream, "<rect class=\"paper\" width=\"%d\" height=\"%d\"/>\n", width, height);
 }
 
@@ -153,23 +142,28 @@ static void write_rectangle(FILE *stream, struct picture_area area, struct pictu
         return;
     }
     fputs("><title>", stream);
-    write_escaped(stream, title, SIZE_MAX);
+    markup_write(stream, title, SIZE_MAX);
     fputs("</title></rect>\n", stream);
 }
 
 static void box(void *self, struct picture_area area, struct picture_paint paint, const char *id, const char *title)
 {
-    write_rectangle(self, area, paint, id, title, paint.kind == PAINT_SERVER ? 6 : paint.kind == PAINT_TAB ? 3 : 0);
+    const struct svg *svg = self;
+
+    write_rectangle(svg->stream, area, paint, id, title,
+                    paint.kind == PAINT_SERVER ? 6 : paint.kind == PAINT_TAB ? 3 : 0);
 }
 
 static void fill(void *self, struct picture_area area, struct picture_paint paint, const char *title)
 {
-    write_rectangle(self, area, paint, NULL, title, 0);
+    const struct svg *svg = self;
+
+    write_rectangle(svg->stream, area, paint, NULL, title, 0);
 }
 
 static void line(void *self, int x1, int y1, int x2, int y2, struct picture_paint paint, bool branches)
 {
-    FILE *stream = self;
+    FILE *stream = ((const struct svg *)self)->stream;
 
     fputs("<line", stream);
     write_class(stream, paint);
@@ -191,7 +185,7 @@ static void text(void *self, struct picture_area area, enum picture_align align,
                  const char *words)
 {
     static const char *const anchors[] = {[ALIGN_LEFT] = "start", [ALIGN_CENTRE] = "middle", [ALIGN_RIGHT] = "end"};
-    FILE *stream = self;
+    FILE *stream = ((const struct svg *)self)->stream;
     const size_t length = strlen(words);
     const size_t room = fit(self, area.width);
     const int x = area.x + (align == ALIGN_LEFT ? 0 : align == ALIGN_CENTRE ? area.width / 2 : area.width);
@@ -202,19 +196,20 @@ static void text(void *self, struct picture_area area, enum picture_align align,
     fputs("<text", stream);
     write_class(stream, paint);
     fprintf(stream, " x=\"%d\" y=\"%d\" text-anchor=\"%s\">", x, area.y + area.height / 2 + 4, anchors[align]);
-    write_escaped(stream, words, length > room ? room - 1 : length);
+    markup_write(stream, words, length > room ? room - 1 : length);
     fputs(length > room ? "&#8230;</text>\n" : "</text>\n", stream);
 }
 
 static void end(void *self)
 {
-    fputs("</svg>\n", (FILE *)self);
+    fputs("</svg>\n", ((const struct svg *)self)->stream);
 }
 
 bool picture_svg(const struct picture_subject *subject, FILE *stream, bool is_document)
 {
+    struct svg svg = {.stream = stream, .is_document = is_document};
     const struct picture_drawer drawer = {
-        .self = stream,
+        .self = &svg,
         .measures = {
             .scale = {.between = 12, .hole = 18, .block = height_of_block},
             .columns = 6,
@@ -242,8 +237,5 @@ bool picture_svg(const struct picture_subject *subject, FILE *stream, bool is_do
         .end = end,
     };
 
-    if (is_document) {
-        fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", stream);
-    }
     return picture_draw(subject, &drawer);
 }
