@@ -3,7 +3,9 @@
  * A kind of device: what the program has to know about it, as one entry of a table (kinds.c). Nobody but that table
  * knows kinds by name: the model, the command line, --help, the manual page and the state are all made from it.
  *
- * To add one: a file of this directory that fills in a struct kind, and a line in kinds.c. To copy from: blk.c. What a guest sees is in virtio/device.h; what a device stands on is in backends/.
+ * To add one: a file of this directory that fills in a struct kind, a line in kinds.c and one in meson.build. To copy
+ * from: rng.c, the shortest; blk.c has requests that take their time, a journal and something that can be exchanged.
+ * What a guest sees is in virtio/device.h; what a device stands on is in backends/.
  *
  *   open()    before the process gives up its privileges: files, sockets, commands to the kernel. No guest yet
  *   create()  makes the device from what was opened. Nothing is opened any more

@@ -7,9 +7,11 @@
 
 #include "blk.h"
 #include "kind.h"
+#include "rng.h"
 
 const struct kind *const kinds[] = {
     &blk_kind,
+    &rng_kind,
     NULL,
 };
 

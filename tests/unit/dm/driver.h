@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest's virtio-blk driver, as small as it can be: it finds a function in configuration space, puts its BAR
+ * A guest's virtio driver, of disks above all, as small as it can be: it finds a function in configuration space, puts its BAR
  * somewhere (or knows the device's registers, in plain ranges), negotiates, builds split rings in guest memory and
  * waits for used elements. What it does in
  * driver_probe() and driver_start() is what Linux does; everything below that can be done wrongly on purpose.
@@ -42,6 +42,7 @@
 
 struct driver {
     struct machine *machine;
+    uint16_t id;         /* virtio's */
     unsigned int device; /* PCI device number; in plain ranges place + 1 */
     uint64_t bar;        /* or the device's registers in plain ranges */
     bool mmio;
@@ -73,6 +74,10 @@ struct buffer {
  * plain ranges, checks what identifies a device.
  */
 void driver_probe(struct driver *driver, struct machine *machine, unsigned int device);
+
+/* The same for a device that is no disk: its virtio id, and how many entries its queue may have. */
+void driver_probe_kind(struct driver *driver, struct machine *machine, unsigned int device, uint16_t id,
+                       uint16_t size_max);
 
 /*
  * From reset to DRIVER_OK; `features` are those wanted, of those offered. Uses MSI-X, vectors 0 and 1, if it is

@@ -166,6 +166,9 @@ void machine_start(struct machine *machine, const struct machine_options *option
         };
         machine->options.device[i] = (struct model_device){ .kind = &blk_kind, .options = &machine->disk[i] };
     }
+    if (options->beside.kind) {
+        machine->options.device[machine->options.device_count++] = options->beside;
+    }
     machine_start_model(machine);
 }
 

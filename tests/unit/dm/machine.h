@@ -54,6 +54,7 @@ struct machine_options {
     uint64_t sectors;        /* of each disk; 0 means MACHINE_SECTORS */
     const char *id;
     const char *directory;   /* for the disks; NULL: the current one */
+    struct model_device beside; /* one more device, behind the disks; without a kind: none */
     bool grants;             /* the bridge has GRANTS, and the guest has granted all of its first bank */
 };
 

@@ -23,8 +23,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/virtio_ids.h>
 #include <xen/hvm/ioreq.h>
 
+#include "devices/rng.h"
 #include "sandbox.h"
 
 #define STATE   "state-killed"
@@ -114,21 +116,26 @@ static void elsewhere(struct machine *machine)
     }
 }
 
-static void start(struct machine *machine, bool intx_only)
+static void start_with(struct machine *machine, const struct machine_options *options)
 {
     const struct sigaction action = { .sa_handler = expired };
 
-    machine_start(machine, &(struct machine_options){ .intx_only = intx_only });
+    machine_start(machine, options);
     machine_stop_model(machine);
     (void)unlink(STATE);
     machine->options.state = STATE;
-    machine->options.shared = intx_only; /* both ways to be known again */
+    machine->options.shared = options->intx_only; /* both ways to be known again */
     machine->elsewhere = elsewhere;
     assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
     srandom(4711);
     kills = 0;
     killing = false;
     begin(machine);
+}
+
+static void start(struct machine *machine, bool intx_only)
+{
+    start_with(machine, &(struct machine_options){ .intx_only = intx_only });
 }
 
 static void check_disk(const struct machine *machine, const uint8_t *content)
@@ -294,6 +301,42 @@ static void test_registers(void **state)
         if (kills % 2) {
             driver_function_reset(&driver);
         }
+    }
+    killing = false;
+    finish(&machine, NULL);
+}
+
+/* Each buffer comes back once, with as many random numbers as it says, and with nothing behind them. */
+static void test_random_numbers(void **state)
+{
+    const struct rng_options options = { .rate = 0x1000000 };
+    struct machine machine;
+    struct driver driver;
+    uint8_t *data;
+
+    (void)state;
+    start_with(&machine, &(struct machine_options){ .beside = { .kind = &rng_kind, .options = &options } });
+    driver_probe_kind(&driver, &machine, 2, VIRTIO_ID_RNG, RNG_QUEUE_SIZE);
+    driver_start(&driver, DRIVER_FEATURES);
+    data = driver_data(&driver);
+    killing = true;
+    expired(SIGALRM);
+    while (kills < KILLS / 4) {
+        const struct buffer buffer = { driver_data_address(&driver), BYTES, true };
+        bool pending[DRIVER_QUEUE_SIZE] = { false };
+        const uint16_t head = ring_add(&driver, &buffer, 1);
+        uint32_t length;
+
+        memset(data, 0, BYTES + 1);
+        pending[head] = true;
+        ring_publish(&driver, head);
+        driver_notify(&driver);
+        while (wait_for_interrupt(&driver, pending) == 0) {
+        }
+        length = ring_used(&driver)->ring[(driver.used - 1u) % driver.queue_size].len;
+        assert_int_equal(length, BYTES);
+        assert_int_equal(data[BYTES], 0);
+        assert_memory_not_equal(data, data + BYTES / 2, BYTES / 2);
     }
     killing = false;
     finish(&machine, NULL);
@@ -645,6 +688,7 @@ int main(void)
         cmocka_unit_test(test_requests_msix),
         cmocka_unit_test(test_requests_intx),
         cmocka_unit_test(test_registers),
+        cmocka_unit_test(test_random_numbers),
         cmocka_unit_test(test_when_a_file_counts),
         cmocka_unit_test(test_failed_flush_is_remembered),
         cmocka_unit_test(test_disk_that_has_grown),
