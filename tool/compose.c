@@ -39,6 +39,7 @@ static const char usage[] =
     "  -d, --directory DIR   where the files of the configuration are (where it is itself)\n"
     "  -t, --load COMMAND    how U-Boot loads a file: tftp, sd, scsi, usb, or a command such as \"load mmc 1:2\"\n"
     "  -p, --prefix PATH     put before the names of files in the script\n"
+    "      --efi             also write what Xen needs as an EFI program: xen.cfg, and a tree with names of files\n"
     OPTIONS_COMMON;
 
 struct command {
@@ -46,6 +47,7 @@ struct command {
     const char *output;
     char directory[BOOT_PATH_MAX];
     const char *prefix;
+    bool efi;
     struct system_options system;
     unsigned int address_bits;
 };
@@ -186,6 +188,22 @@ static bool make_script(const struct command *command, struct work *work)
     return manifest_add(&work->extras, work->system.source_name, text, strlen(text), false);
 }
 
+/* Xen as an EFI program goes by its configuration file to the tree, and from there to the files. */
+static bool make_efi(const struct command *command, struct work *work)
+{
+    static const char tree_name[] = "host-efi.dtb";
+    char *configuration = NULL;
+    void *tree;
+
+    if (!command->efi) {
+        return true;
+    }
+    tree = tree_make(&work->system, &work->boot, &work->board, TREE_FOR_EFI);
+    return tree != NULL && manifest_add(&work->extras, tree_name, tree, fdt_totalsize(tree), false) &&
+           asprintf(&configuration, "[global]\ndefault=xen\n\n[xen]\ndtb=%s\n", tree_name) > 0 &&
+           manifest_add(&work->extras, "xen.cfg", configuration, strlen(configuration), false);
+}
+
 static bool read_all(const struct command *command, struct work *work, struct report *report)
 {
     struct report silent = {.stream = NULL, .file = ""}; /* what is read twice is reported once */
@@ -213,10 +231,11 @@ static bool make_all(const struct command *command, struct work *work)
 
     boot_reserve(&work->boot.script, SCRIPT_MEMORY);
     boot_reserve(&work->boot.tree, TREE_MEMORY);
+    work->boot.tree.load = work->boot.xen.load;
     good = place_memory(&work->system, &work->boot, &work->host);
     good = place_all_bridges(command, work) && good;
     good = good && make_tree(command, work) && wrap_xen(work) && make_script(command, work) &&
-           start_make(&work->system, &work->extras);
+           start_make(&work->system, &work->extras) && make_efi(command, work);
     return boot_check_names(&work->boot, &work->assignments) && good;
 }
 
@@ -328,9 +347,10 @@ static bool read_command_line(struct command *command, int count, char **argumen
 {
     static const struct option names[] = {
         {"address-bits", required_argument, NULL, 'a'}, {"directory", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},               {"load", required_argument, NULL, 't'},
-        {"output", required_argument, NULL, 'o'},       {"prefix", required_argument, NULL, 'p'},
-        {"xen", required_argument, NULL, 'x'},          {NULL, 0, NULL, 0},
+        {"efi", no_argument, NULL, 'e'},                {"help", no_argument, NULL, 'h'},
+        {"load", required_argument, NULL, 't'},         {"output", required_argument, NULL, 'o'},
+        {"prefix", required_argument, NULL, 'p'},       {"xen", required_argument, NULL, 'x'},
+        {NULL, 0, NULL, 0},
     };
     const char *directory = NULL;
     char copy[BOOT_PATH_MAX];
@@ -345,6 +365,9 @@ static bool read_command_line(struct command *command, int count, char **argumen
             break;
         case 'd':
             directory = optarg;
+            break;
+        case 'e':
+            command->efi = true;
             break;
         case 'h':
             fputs(usage, stdout);

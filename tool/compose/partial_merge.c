@@ -3,13 +3,18 @@
  * See partial.h. A blob does not say which of its cells are phandles, so the properties that may have some are listed
  * here, with what says how many cells follow each.
  */
+#define BRIDGE_WANTS_GUEST_LAYOUT
 #define BRIDGE_WANTS_LIBFDT
 #include <stdlib.h>
 
 #include "partial.h"
 
+#include <xen/device_tree_defs.h>
+
+#define GIC_INTERRUPT_CELLS 3
+
 #define PHANDLES_MAX    512u
-#define PHANDLE_LIMIT   65000u /* Xen gives numbers from here on to nodes of its own */
+#define PHANDLE_LIMIT   GUEST_PHANDLE_GIC /* Xen gives numbers from here on to nodes of its own */
 #define DEPTH_MAX       HOST_TREE_DEPTH_MAX
 #define ROOM            4096u
 
@@ -102,6 +107,9 @@ static int cells_behind(const void *fdt, uint32_t phandle, const char *name)
     if (name == NULL) {
         return 0;
     }
+    if (phandle == GUEST_PHANDLE_GIC && strcmp(name, "#interrupt-cells") == 0) {
+        return GIC_INTERRUPT_CELLS;
+    }
     if (node < 0) {
         return -1;
     }
@@ -155,6 +163,23 @@ static bool rewrite(void *piece, const struct renumbering *renumbering)
     }
     free(original);
     return true;
+}
+
+/*
+ * The guest's interrupt controller is /gic, or, where there is no such node, GUEST_PHANDLE_GIC: in a tree that has the
+ * node from one piece, what others call by the number is the node.
+ */
+static bool unite_gic(void *tree, const void *other)
+{
+    const int gic = fdt_path_offset(other, "/gic");
+    struct renumbering renumbering = {.count = 1};
+
+    if (gic < 0 || fdt_get_phandle(other, gic) == 0 || fdt_path_offset(tree, "/gic") >= 0) {
+        return true;
+    }
+    renumbering.numbers[0].from = GUEST_PHANDLE_GIC;
+    renumbering.numbers[0].to = fdt_get_phandle(other, gic);
+    return rewrite(tree, &renumbering);
 }
 
 static bool is_taken(const void *tree, const void *piece, const struct renumbering *renumbering, uint32_t number)
@@ -368,6 +393,7 @@ bool partial_merge(void **tree, void *piece, char *fault)
 
     snprintf(fault, PARTIAL_FAULT_MAX, "out of memory");
     good = good && renumber(merged, piece, renumbering, fault) && rewrite(piece, renumbering) &&
+           unite_gic(piece, merged) && unite_gic(merged, piece) &&
            merge_gic(merged, piece, fault) && merge_devices(merged, piece, fault) &&
            merge_aliases(merged, piece, fault);
     free(renumbering);

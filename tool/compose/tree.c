@@ -106,7 +106,13 @@ static void put_module(struct maker *maker, int node, const struct boot_file *fi
 
     put(maker, node, "compatible", compatible, compatible_size);
     if (maker->form == TREE_FOR_EFI) {
-        put_text(maker, node, "xen,uefi-binary", file->name);
+        char name[BOOT_NAME_MAX];
+
+        snprintf(name, sizeof(name), "%s", file->name);
+        for (char *slash = name; (slash = strchr(slash, '/')) != NULL;) {
+            *slash = '\\';
+        }
+        put_text(maker, node, "xen,uefi-binary", name);
     } else {
         put_windows(maker, node, "reg", &place, 1);
     }

@@ -13,6 +13,7 @@ A case is a directory. Comments of its system.conf say what is made for it and w
     # expect: 3: KEY: message        what is reported of the configuration; all of it, in order
     # tree: /path property VALUE     cells in hexadecimal or texts in quotes; "-" for an empty property
     # nodes: /path NAME...           the path's nodes, all, in their order
+                                     FILE:/path in both is of another tree that is written
     # script: LINE                   a line of boot.source
     # file: NAME: LINE               a line of another file that is written
     # shows: TEXT                    a part of what is printed
@@ -104,17 +105,23 @@ def property_of(directory, tree, path, name):
     return texts, " ".join(f"0x{word}" for word in words.stdout.split())
 
 
+def tree_of(directory, tree, path):
+    """Which tree is meant, and the path in it."""
+    name, colon, rest = path.partition(":")
+    return (directory / "boot" / name, rest) if colon and not path.startswith("/") else (tree, path)
+
+
 def check_tree(directory, text, tree):
     """What `# tree:` and `# nodes:` say."""
     for line in lines_of(text, "tree"):
         path, name, wanted = line.split(None, 2)
-        texts, cells = property_of(directory, tree, path, name)
+        texts, cells = property_of(directory, *tree_of(directory, tree, path), name)
         got = texts if wanted[0] == '"' else cells
         if got != (" ".join(shlex.split(wanted)) if wanted[0] == '"' else wanted):
             raise Wrong(f"{path} {name}: {got}, expected {wanted}")
     for line in lines_of(text, "nodes"):
         path, *wanted = line.split()
-        got = run(["fdtget", "-l", tree, path], directory).stdout.split()
+        got = run(["fdtget", "-l", *tree_of(directory, tree, path)], directory).stdout.split()
         if got != wanted:
             raise Wrong(f"{path} has the nodes {got}, expected {wanted}")
 
