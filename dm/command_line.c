@@ -30,6 +30,8 @@ struct general {
     unsigned int map_limit;
     unsigned int sandbox;
     unsigned int user;
+    const char *control;
+    const char *ask;
     const char *state;
     bool no_msix;
     bool share;
@@ -59,6 +61,12 @@ static const struct setting general_settings[] = {
       offsetof(struct general, poll_us), 0, POLL_US_MAX },
     { "state", SETTING_TEXT, false, "FILE", NULL, "keep there what is needed to go on when started again after SIGKILL",
       offsetof(struct general, state), 0, 0 },
+    { "control", SETTING_TEXT, false, "PATH", NULL, "listen on a socket of that name for questions and commands",
+      offsetof(struct general, control), 0, 0 },
+    { "ask", SETTING_TEXT, false, "PATH", NULL,
+      "be no device model, but ask one that listens there: the words that follow are a command and its arguments, "
+      "NAME=VALUE; 'help' lists them",
+      offsetof(struct general, ask), 0, 0 },
     { "map-limit", SETTING_NUMBER, false, "MIB", "a quarter of the memory that is free here, 32 at least",
       "map at most so much of the guest's memory at a time", offsetof(struct general, map_limit), MAP_LIMIT_MIN,
       UINT32_MAX },
@@ -136,6 +144,7 @@ static struct settings named_settings(const struct kind *kind)
 static void print_help(FILE *to)
 {
     (void)fputs("Usage: " PROGRAM " --domain N [OPTION]... DEVICE...\n"
+                "  or:  " PROGRAM " --ask PATH COMMAND [NAME=VALUE]...\n"
                 "Gives a Xen guest virtio devices behind its secondary PCI host bridge, or in plain ranges.\n"
                 "\n"
                 "Options:\n",
@@ -303,7 +312,9 @@ static int parse_options(struct command_line *line, struct general *values, int 
             return 0;
         }
     }
-    return optind < argc ? wrong("no such argument", argv[optind]) : 0;
+    line->ask = values->ask;
+    line->words = argv + optind;
+    return optind < argc && !values->ask ? wrong("no such argument", argv[optind]) : 0;
 }
 
 static int check(const struct command_line *line, const struct general *values)
@@ -334,6 +345,7 @@ static void fill_in(struct command_line *line, const struct general *values)
     line->model.shared = values->share;
     line->model.no_ready = values->no_ready;
     line->model.poll_us = values->poll_us;
+    line->model.control = values->control;
     line->model.state = values->state;
     line->model.map_limit = (uint64_t)values->map_limit << 20;
     line->model.sandbox = values->sandbox != SANDBOX_OFF && !values->no_sandbox;
@@ -364,6 +376,9 @@ enum command_line_result command_line_parse(struct command_line *line, int argc,
     }
     if (values.help || values.version) {
         return print(&values);
+    }
+    if (line->ask) {
+        return *line->words ? COMMAND_LINE_ASK : (wrong("--ask without a command", "help"), COMMAND_LINE_WRONG);
     }
     if (check(line, &values)) {
         return COMMAND_LINE_WRONG;

@@ -19,10 +19,13 @@
 struct command_line {
     struct model_options model;
     bool verbose;
+    const char *ask; /* the socket of another device model */
+    char **words;    /* for it; NULL behind the last */
 };
 
 enum command_line_result {
     COMMAND_LINE_SERVE,
+    COMMAND_LINE_ASK,
     COMMAND_LINE_PRINTED, /* --help or --version: there is nothing more to do */
     COMMAND_LINE_WRONG,   /* a line on standard error says what */
     COMMAND_LINE_FAILED,  /* likewise: what was to be printed could not be */

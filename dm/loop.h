@@ -150,9 +150,9 @@ bool loop_can_discard(int descriptor);
 void loop_sync(struct loop *loop, struct loop_request *request, int descriptor, loop_done_fn *done);
 
 /*
- * Before the first turn: the ring will do nothing but what this file offers, and with no descriptors but those that were
- * added, and one to watch others, for good, whoever asks it (IORING_REGISTER_RESTRICTIONS). Nothing can be added any
- * more. -EOPNOTSUPP: the kernel does not know how (Linux 5.10). -ENOSPC: more than LOOP_FILES_MAX.
+ * Before the first turn: the ring will do nothing but what this file offers, and with no descriptors but those that
+ * were added, and one to watch others, for good, whoever asks it (IORING_REGISTER_RESTRICTIONS). Nothing can be added
+ * any more. -EOPNOTSUPP: the kernel does not know how (Linux 5.10). -ENOSPC: more than LOOP_FILES_MAX.
  *
  * The ring holds what was added for a moment longer than the process lives. What is watched it does not.
  */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "ask.h"
 #include "command_line.h"
 
 #define SPARSE_BYTES  0x2000 /* what is so large comes from the kernel */
@@ -127,6 +128,8 @@ int main(int argc, char **argv)
     switch (command_line_parse(&line, argc, argv)) {
     case COMMAND_LINE_SERVE:
         break;
+    case COMMAND_LINE_ASK:
+        return ask(line.ask, line.words);
     case COMMAND_LINE_PRINTED:
         return EXIT_OK;
     case COMMAND_LINE_FAILED:

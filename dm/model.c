@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "pci/bus.h"
+#include "commands.h"
+#include "control.h"
 #include "identity.h"
 #include "loop.h"
 #include "sandbox.h"
@@ -28,6 +30,7 @@
 struct device {
     const struct kind *kind;
     const char *label;
+    unsigned int number;
     struct virtio_device *virtio;
     struct identity identity; /* of what its name meant when the state was opened */
     union {
@@ -39,6 +42,7 @@ struct device {
 struct model {
     struct platform *platform;
     struct loop *loop;
+    struct control *control; /* NULL: nobody asks */
     struct state *saved; /* NULL: nothing is kept */
     bool plain; /* the bridge has no ECAM, it is plain ranges: then mmio is used, else bus */
     struct pci_bus bus;
@@ -231,15 +235,16 @@ static int add_device(struct model *model, const struct model_options *options, 
     if (result) {
         return complain(&options->device[i], result, what, error);
     }
+    device->number = model->plain ? i : device_number(options, i);
     if (model->plain) {
         result = virtio_mmio_bus_attach(&model->mmio, &device->mmio, device->virtio, &reason);
         return result ? complain(&options->device[i], result, reason, error) : 0;
     }
     virtio_pci_init(&device->pci, device->virtio, device->kind->class_code,
                     options->msix && bridge_msi_count(platform_bridge(model->platform)) > 0);
-    result = pci_bus_attach(&model->bus, &device->pci.function, device_number(options, i));
+    result = pci_bus_attach(&model->bus, &device->pci.function, device->number);
     if (result) {
-        (void)snprintf(error, MODEL_ERROR_MAX, "two devices are to be PCI device %u", device_number(options, i));
+        (void)snprintf(error, MODEL_ERROR_MAX, "two devices are to be PCI device %u", device->number);
     }
     return result;
 }
@@ -340,6 +345,22 @@ static int map_state(struct model *model, const struct model_options *options, c
     return result;
 }
 
+static int open_control(struct model *model, const struct model_options *options, char *error)
+{
+    int result;
+
+    if (!options->control) {
+        return 0;
+    }
+    result = control_create(&model->control, model->loop, options->control, model_commands, model,
+                            model_greeting(options->domain, options->bridge));
+    if (result) {
+        (void)snprintf(error, MODEL_ERROR_MAX, "%s: %s", options->control,
+                       result == -EEXIST ? "is there, and in use or no socket" : strerror(-result));
+    }
+    return result;
+}
+
 static void nothing(void *opaque)
 {
     (void)opaque;
@@ -378,6 +399,9 @@ static int build(struct model *model, const struct model_options *options, char 
         }
     }
     result = map_state(model, options, error);
+    if (!result) {
+        result = open_control(model, options, error);
+    }
     if (result) {
         return result;
     }
@@ -392,14 +416,16 @@ static int build(struct model *model, const struct model_options *options, char 
  */
 static int enter_sandbox(struct model *model, const struct model_options *options, char *error)
 {
-    const struct sandbox_needs *needs[MODEL_DEVICES_MAX];
+    const struct sandbox_needs *needs[MODEL_DEVICES_MAX + 1];
     const struct sandbox_options sandbox = {
-        .loop = model->loop, .user = options->user, .needs = needs, .needs_count = model->device_count,
+        .loop = model->loop, .user = options->user, .needs = needs,
+        .needs_count = model->device_count + (model->control != NULL),
     };
 
     for (unsigned int i = 0; i < model->device_count; i++) {
         needs[i] = &model->device[i].kind->needs;
     }
+    needs[model->device_count] = &control_needs;
     if (sandbox_enter(&sandbox, model->lacking) > 0 && options->sandbox_required) {
         (void)snprintf(error, MODEL_ERROR_MAX, "the sandbox lacks: %s", model->lacking);
         return -EPERM;
@@ -572,6 +598,7 @@ int model_destroy(struct model *model, char error[MODEL_ERROR_MAX])
     }
     model_stop(model);
     platform_leave(model->platform);
+    control_destroy(model->control);
     loop_destroy(model->loop);
     result = model->failure;
     (void)snprintf(error, MODEL_ERROR_MAX, "stopped by an error: %s", strerror(-result));
@@ -632,9 +659,7 @@ void model_signal(struct model *model, enum model_signal signal)
 static void look_for_signals(struct model *model)
 {
     if (__atomic_exchange_n(&model->look_wanted, false, __ATOMIC_RELAXED)) {
-        for (unsigned int i = 0; i < model->device_count; i++) {
-            look_at(model, i);
-        }
+        model_look(model);
     }
     for (; model->stops != __atomic_load_n(&model->stops_wanted, __ATOMIC_RELAXED); model->stops++) {
         if (model->state == MODEL_SERVING) {
@@ -731,6 +756,30 @@ const char *model_sandbox_lacks(const struct model *model)
 bool model_resumed(const struct model *model)
 {
     return platform_resumed(model->platform);
+}
+
+unsigned int model_devices(const struct model *model)
+{
+    return model->device_count;
+}
+
+struct model_view model_view(const struct model *model, unsigned int index)
+{
+    const struct device *device = &model->device[index];
+
+    return (struct model_view){ device->label, device->kind, device->number, device->virtio };
+}
+
+bool model_plain(const struct model *model)
+{
+    return model->plain;
+}
+
+void model_look(struct model *model)
+{
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        look_at(model, i);
+    }
 }
 
 bool model_guest_gone(const struct model *model)

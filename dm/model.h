@@ -44,6 +44,7 @@ struct model_options {
     bool sandbox;          /* gives up what it does not need (sandbox.h) before it serves */
     bool sandbox_required; /* all layers, or it does not serve */
     uint32_t user;         /* with sandbox */
+    const char *control; /* name of a socket to be asked on (control.h); NULL: none */
     const char *state; /* file to keep the state in (state.h); NULL: none */
     unsigned int device_count; /* in plain ranges device i has place i (virtio/mmio.h) */
     struct model_device device[MODEL_DEVICES_MAX];
@@ -98,6 +99,20 @@ bool model_guest_gone(const struct model *model);
 
 /* What the platform has counted. */
 struct platform_counters model_counters(const struct model *model);
+
+/* One of the devices, in their order. */
+struct model_view {
+    const char *name;
+    const struct kind *kind;
+    unsigned int number; /* PCI device; in plain ranges the place, from 0 */
+    struct virtio_device *virtio; /* borrowed */
+};
+unsigned int model_devices(const struct model *model);
+struct model_view model_view(const struct model *model, unsigned int index);
+bool model_plain(const struct model *model); /* plain ranges, no PCI bus */
+
+/* Looks whether what the devices stand on has changed, as at MODEL_SIGNAL_LOOK. */
+void model_look(struct model *model);
 
 /* Writes the counters, one a line. */
 void model_report(const struct model *model, FILE *to);

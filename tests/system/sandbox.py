@@ -39,6 +39,10 @@ def holds(name):
     console.require_order(rf"dom0: sb: dom0 without a layer: status 1: {lacks}$",
                           rf"dom0: sb: dom0 without a layer: status 0: {lacks}$",
                           "dom0: sidebridge-dm: serving: domain 1", "dom0: sb: dom0 sandbox: Uid")
+    console.require_order(r'dom0: sb: dom0 asks:   "state":"serving"', r'dom0: sb: dom0 asks: .*"name":"disk"',
+                          r'dom0: sb: dom0 asks: sidebridge_accesses_total\{domain="1",bridge="0"\} \d+',
+                          r'dom0: sb: dom0 asks: sidebridge_queue_used_total\{.*kind="blk",device="disk",queue="0"\} 0',
+                          r"dom0: sb: dom0 asks: sidebridge-dm: /tmp/control: no device model listens there")
     for pattern in LEFT:
         console.require(rf"dom0: sb: dom0 sandbox: {pattern}")
     console.forbid("dom0: sb: dom0 sandbox: shares")

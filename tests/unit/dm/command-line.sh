@@ -70,6 +70,10 @@ expect 2 'try sidebridge-dm --help' --domain 1 --nothing
 expect 2 'try sidebridge-dm --help' --domain
 expect 2 'too many devices' --domain 1 $(for i in $(seq 32); do echo --blk disk$i; done)
 
+expect 2 "--ask without a command: 'help'" --ask /nowhere/control
+expect 1 'sidebridge-dm: /nowhere/control: No such file or directory' --ask /nowhere/control status
+expect 1 "sidebridge-dm: $0: " --ask "$0" status
+
 expect 1 '/nowhere/state: cannot be opened (No such file or directory)' --domain 1 --state /nowhere/state --blk "$0"
 expect 1 ': nowhere: cannot be opened (No such file or directory)' --domain 1 --state /nowhere/state --blk nowhere
 
