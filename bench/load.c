@@ -3,11 +3,12 @@
  * The load of bench/performance.py, in a guest: reads a disk past the page cache, in an order that no read-ahead
  * guesses, and says how long that took. On a counted board a nanosecond is an instruction, whoever executes it.
  *
- *   bench-load DISK BYTES DEPTH COUNT    COUNT reads of BYTES (a multiple of the disk's blocks), of which DEPTH are
- *                                        always under way: one by pread(2), more by io_uring; a few before that count
- *                                        for nothing
- *   bench-load seed                      credits the kernel's random generator with bits that it has not: as long as
- *                                        it has none each system call is slow, and a board has none for a guest
+ *   bench-load DISK BYTES DEPTH COUNT [FIRST]
+ *                      COUNT reads of BYTES (a multiple of the disk's blocks), of which DEPTH are always under way: one
+ *                      by pread(2), more by io_uring; a few before that count for nothing. FIRST: where in the order to
+ *                      begin (default: 0); what was read before may be in somebody's page cache
+ *   bench-load seed    credits the kernel's random generator with bits that it has not: as long as it has none each
+ *                      system call is slow, and a board has none for a guest
  *
  * Exit status 1, with a line on standard error, when something failed; 2 when the command line is wrong.
  */
@@ -39,6 +40,7 @@ struct load {
     uint64_t bytes;
     uint64_t depth;
     uint64_t count;
+    uint64_t next; /* in the order */
     char *memory; /* `depth` times `bytes` */
 };
 
@@ -59,15 +61,15 @@ static int seed(void)
     return random < 0 || ioctl(random, RNDADDENTROPY, &entropy) ? failed("/dev/random", errno) : 0;
 }
 
-static off_t place(const struct load *load, uint64_t number)
+static off_t next_place(struct load *load)
 {
-    return (off_t)(number * STRIDE % load->blocks * load->bytes);
+    return (off_t)(load->next++ * STRIDE % load->blocks * load->bytes);
 }
 
-static int read_one_by_one(const struct load *load, uint64_t count)
+static int read_one_by_one(struct load *load, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
-        const ssize_t done = pread(load->disk, load->memory, load->bytes, place(load, i));
+        const ssize_t done = pread(load->disk, load->memory, load->bytes, next_place(load));
 
         if (done != (ssize_t)load->bytes) {
             return failed("read", done < 0 ? errno : 0);
@@ -76,23 +78,22 @@ static int read_one_by_one(const struct load *load, uint64_t count)
     return 0;
 }
 
-static void start(struct io_uring *ring, const struct load *load, uint64_t number, uint64_t slot)
+static void start(struct io_uring *ring, struct load *load, uint64_t slot)
 {
     struct io_uring_sqe *const sqe = io_uring_get_sqe(ring); /* there is one: as many as requests */
 
     io_uring_prep_read(sqe, load->disk, load->memory + slot * load->bytes, (unsigned int)load->bytes,
-                       (uint64_t)place(load, number));
+                       (uint64_t)next_place(load));
     io_uring_sqe_set_data64(sqe, slot);
 }
 
 /* All that have ended are taken at once, and as many are started. */
-static int read_at_depth(const struct load *load, struct io_uring *ring, uint64_t count)
+static int read_at_depth(struct load *load, struct io_uring *ring, uint64_t count)
 {
     uint64_t started = 0;
 
     while (started < load->depth && started < count) {
-        start(ring, load, started, started);
-        started++;
+        start(ring, load, started++);
     }
     for (uint64_t done = 0; done < count;) {
         const int result = io_uring_submit_and_wait(ring, 1);
@@ -110,7 +111,8 @@ static int read_at_depth(const struct load *load, struct io_uring *ring, uint64_
                 return failed("read", bytes < 0 ? -bytes : 0);
             }
             if (started < count) {
-                start(ring, load, started++, slot);
+                start(ring, load, slot);
+                started++;
             }
         }
     }
@@ -125,13 +127,13 @@ static uint64_t now(void)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-static int read_all(const struct load *load, struct io_uring *ring, uint64_t count)
+static int read_all(struct load *load, struct io_uring *ring, uint64_t count)
 {
     return load->depth == 1 ? read_one_by_one(load, count) : read_at_depth(load, ring, count);
 }
 
 /* What is done for the first time, such as that the device model maps the memory, is not measured. */
-static int measure(const struct load *load)
+static int measure(struct load *load)
 {
     struct io_uring ring;
     uint64_t begin;
@@ -172,14 +174,14 @@ static bool number(const char *text, uint64_t max, uint64_t *value)
 
 int main(int argc, char **argv)
 {
-    struct load load;
+    struct load load = { .next = 0 };
 
     if (argc == 2 && strcmp(argv[1], "seed") == 0) {
         return seed();
     }
-    if (argc != 5 || !number(argv[2], BYTES_MAX, &load.bytes) || !number(argv[3], DEPTH_MAX, &load.depth) ||
-        !number(argv[4], UINT32_MAX, &load.count)) {
-        (void)fputs("Usage: bench-load DISK BYTES DEPTH COUNT | bench-load seed\n", stderr);
+    if (argc < 5 || argc > 6 || !number(argv[2], BYTES_MAX, &load.bytes) || !number(argv[3], DEPTH_MAX, &load.depth) ||
+        !number(argv[4], UINT32_MAX, &load.count) || (argc == 6 && !number(argv[5], UINT32_MAX, &load.next))) {
+        (void)fputs("Usage: bench-load DISK BYTES DEPTH COUNT [FIRST] | bench-load seed\n", stderr);
         return 2;
     }
     load.disk = open(argv[1], O_RDONLY | O_DIRECT);
