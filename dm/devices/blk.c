@@ -83,6 +83,7 @@ struct blk;
 struct request {
     struct loop_request io; /* first: the loop gives this back */
     struct blk *blk;
+    unsigned int queue;
     struct virtqueue_chain *chain;
     uint8_t *status;        /* in guest memory */
     struct iovec *vector;   /* what is still to be transferred */
@@ -114,10 +115,12 @@ struct blk {
     bool block_device;
     bool discards;           /* can */
     unsigned int cannot;     /* bits of enum zeroing */
+    bool packed;
+    unsigned int queues;
     uint64_t sectors;
     char id[VIRTIO_BLK_ID_BYTES];
     struct virtio_blk_config config;
-    struct request request[BLK_QUEUE_SIZE];
+    struct request request[]; /* BLK_QUEUE_SIZE of each queue */
 };
 
 /* The device is the disk's first member. */
@@ -132,7 +135,7 @@ static void finish(struct request *request, uint8_t status)
     const uint64_t written = request->written + (request->written == request->chain->writable_bytes);
 
     *(volatile uint8_t *)request->status = status;
-    virtio_device_complete(&request->blk->device, 0, request->chain, (uint32_t)written);
+    virtio_device_complete(&request->blk->device, request->queue, request->chain, (uint32_t)written);
 }
 
 static void end(struct request *request, bool well)
@@ -570,9 +573,9 @@ static void begin(struct request *request)
 static void request(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain)
 {
     struct blk *blk = blk_of(device);
-    struct request *request = &blk->request[chain->head];
+    struct request *request = &blk->request[queue * BLK_QUEUE_SIZE + chain->head];
 
-    *request = (struct request){ .blk = blk, .chain = chain };
+    *request = (struct request){ .blk = blk, .queue = queue, .chain = chain };
     if (!find_status(request)) {
         virtio_device_refuse(device, queue, chain);
     } else if (chain->unresolved || chain->readable_bytes < sizeof(struct virtio_blk_outhdr)) {
@@ -639,6 +642,7 @@ static void fill_config(struct blk *blk, uint32_t segment, const struct geometry
         .max_write_zeroes_sectors = ZEROES_SECTORS,
         .max_write_zeroes_seg = 1,
         .write_zeroes_may_unmap = 1,
+        .num_queues = (uint16_t)blk->queues,
     };
     while (logical << blk->config.physical_block_exp < geometry->physical) {
         blk->config.physical_block_exp++;
@@ -653,7 +657,8 @@ static uint64_t features(const struct blk *blk)
                             1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_TOPOLOGY | 1ull << VIRTIO_BLK_F_FLUSH;
 
     return always | (blk->read_only ? 1ull << VIRTIO_BLK_F_RO : 1ull << VIRTIO_BLK_F_WRITE_ZEROES) |
-           (blk->discards ? 1ull << VIRTIO_BLK_F_DISCARD : 0);
+           (blk->discards ? 1ull << VIRTIO_BLK_F_DISCARD : 0) | (blk->packed ? 1ull << VIRTIO_F_RING_PACKED : 0) |
+           (blk->queues > 1 ? 1ull << VIRTIO_BLK_F_MQ : 0);
 }
 
 /* Asked without changing anything: of a file, by a hole behind its end. */
@@ -755,13 +760,24 @@ static void finish_blk(struct blk *blk)
     free(blk);
 }
 
+static int make_device(struct blk *blk, struct platform *platform)
+{
+    uint16_t queue_size[BLK_QUEUES_MAX];
+
+    for (unsigned int i = 0; i < blk->queues; i++) {
+        queue_size[i] = BLK_QUEUE_SIZE;
+    }
+    return virtio_device_init(&blk->device, VIRTIO_ID_BLOCK, &operations, blk->loop, platform, blk->queues, queue_size,
+                              features(blk));
+}
+
 static int create(struct virtio_device **device, const struct kind_host *host, const void *opaque,
                   const struct kind_files *files, char error[KIND_ERROR_MAX])
 {
     const struct blk_options *options = opaque;
     const bool grants = platform_uses_grants(host->platform);
-    const uint16_t queue_size = BLK_QUEUE_SIZE;
-    struct blk *blk = calloc(1, sizeof(*blk));
+    const unsigned int queues = options->queues ? options->queues : 1;
+    struct blk *blk = calloc(1, sizeof(*blk) + queues * BLK_QUEUE_SIZE * sizeof(blk->request[0]));
     struct geometry geometry;
     int result;
 
@@ -773,6 +789,8 @@ static int create(struct virtio_device **device, const struct kind_host *host, c
     blk->file = files->file[FILE_DATA];
     blk->claim = files->count > FILE_CLAIM ? files->file[FILE_CLAIM] : -1;
     blk->read_only = options->read_only;
+    blk->packed = options->packed;
+    blk->queues = queues;
     result = measure(blk->file, &geometry);
     if (!result) {
         blk->block_device = geometry.block_device;
@@ -781,8 +799,7 @@ static int create(struct virtio_device **device, const struct kind_host *host, c
         result = loop_add_file(blk->loop, blk->file);
     }
     if (!result) {
-        result = virtio_device_init(&blk->device, VIRTIO_ID_BLOCK, &operations, blk->loop, host->platform, 1,
-                                    &queue_size, features(blk));
+        result = make_device(blk, host->platform);
     }
     if (result) {
         finish_blk(blk);
@@ -863,6 +880,10 @@ static const struct setting settings[] = {
     { "id", SETTING_TEXT, false, "ID", "the last part of FILE",
       "the serial number that the guest sees, 20 bytes at most",
       offsetof(struct blk_options, id), 0, 0 },
+    { "queues", SETTING_NUMBER, false, "N", "1", "how many queues the guest may use, each for some of its processors",
+      offsetof(struct blk_options, queues), 1, BLK_QUEUES_MAX },
+    { "packed", SETTING_FLAG, false, NULL, NULL, "offers the guest packed rings as well, in place of split ones",
+      offsetof(struct blk_options, packed), 0, 0 },
 };
 
 const struct kind blk_kind = {

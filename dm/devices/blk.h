@@ -21,11 +21,14 @@
 #include "kind.h"
 
 #define BLK_QUEUE_SIZE 256u
+#define BLK_QUEUES_MAX 16u
 
 struct blk_options {
     const char *path;
     const char *id; /* what GET_ID answers, cut after 20 bytes; NULL: the end of the path */
     bool read_only;
+    bool packed;         /* offers packed rings as well */
+    unsigned int queues; /* 0: 1 */
 };
 
 extern const struct kind blk_kind;

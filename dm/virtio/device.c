@@ -545,9 +545,14 @@ void virtio_device_config_changed(struct virtio_device *device)
     }
 }
 
+static uint64_t agreed(const struct virtio_device *device)
+{
+    return device->status & VIRTIO_CONFIG_S_FEATURES_OK ? device->features & device->features_offered : 0;
+}
+
 bool virtio_device_has(const struct virtio_device *device, unsigned int feature)
 {
-    return (device->status & VIRTIO_CONFIG_S_FEATURES_OK) && (device->features & FEATURE(feature));
+    return agreed(device) & FEATURE(feature);
 }
 
 void virtio_device_stop(struct virtio_device *device)
@@ -692,8 +697,7 @@ void virtio_device_enable_queue(struct virtio_device *device, unsigned int index
     if (!queue || !(device->status & VIRTIO_CONFIG_S_FEATURES_OK)) {
         return;
     }
-    if (virtqueue_enable(queue, virtio_device_has(device, VIRTIO_RING_F_INDIRECT_DESC),
-                         virtio_device_has(device, VIRTIO_RING_F_EVENT_IDX))) {
+    if (virtqueue_enable(queue, agreed(device))) {
         needs_reset(device);
         return;
     }
@@ -780,11 +784,8 @@ void virtio_device_restore(struct virtio_device *device, const struct virtio_dev
         if (!saved->queue[i].enabled) {
             continue;
         }
-        if (virtqueue_enable(&device->queue[i], virtio_device_has(device, VIRTIO_RING_F_INDIRECT_DESC),
-                             virtio_device_has(device, VIRTIO_RING_F_EVENT_IDX))) {
+        if (virtqueue_enable(&device->queue[i], agreed(device)) || virtqueue_recover(&device->queue[i])) {
             needs_reset(device);
-        } else {
-            virtqueue_recover(&device->queue[i]);
         }
     }
 }

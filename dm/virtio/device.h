@@ -153,8 +153,8 @@ struct virtio_device {
 
 /*
  * For kinds. -ENOMEM. Offers VERSION_1, EVENT_IDX and INDIRECT_DESC besides `features`; with grants ACCESS_PLATFORM,
- * which the driver has to accept, in place of INDIRECT_DESC (queue.h). 1 to VIRTIO_QUEUES_MAX queues, which have
- * `queue_size[queue]` entries at most: virtqueue_init(). They are pushed.
+ * which the driver has to accept, in place of INDIRECT_DESC (queue.h). RING_PACKED is for the kind to offer. 1 to
+ * VIRTIO_QUEUES_MAX queues, which have `queue_size[queue]` entries at most: virtqueue_init(). They are pushed.
  */
 int virtio_device_init(struct virtio_device *device, uint16_t id, const struct virtio_device_operations *operations,
                        struct loop *loop, struct platform *platform, unsigned int queue_count,

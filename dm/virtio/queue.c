@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * See queue.h. Orders that matter, all against the guest's vCPUs:
- *   the available index is read before the ring entry and descriptors that it announces     (acquire)
- *   a used element, and the data of its chain, are written before the used index            (release)
- *   the used index is written before the driver's wish for interrupts is read               (full fence)
- *   our wish for notifications is written before the available index is read once more      (full fence)
- * Without the fences both sides could look before the other has written, and both go to sleep.
+ *   what says that a chain is available is read before what the chain is                    (acquire)
+ *   what says that a chain is used is written after its data and all else                   (release)
+ *   that is written before the driver's wish for interrupts is read                         (full fence)
+ *   our wish for notifications is written before it is seen once more that nothing waits    (full fence)
+ * Without the fences both sides could look before the other has written, and both go to sleep. What says so is, in a
+ * split queue, the index of a ring; in a packed one, the flags of the first descriptor of what belongs together.
  */
 #include "queue.h"
 
@@ -14,11 +15,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 
-#include "copy.h"
+#include "ring.h"
 
 #define NO_HEAD UINT16_MAX
+#define DESCRIPTOR 16u /* bytes, in either format */
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endian");
 
@@ -110,49 +113,35 @@ static inline void uncopy(struct virtqueue *queue, struct virtqueue_chain *chain
     chain->copied = false;
 }
 
-/* The rings' sizes in bytes (2.7); the event is there whether it is used or not. */
-static size_t descriptors_size(uint16_t size)
+static uint64_t area_size(const struct virtqueue *queue, unsigned int area)
 {
-    return size * sizeof(struct vring_desc);
-}
-
-static size_t available_size(uint16_t size)
-{
-    return sizeof(struct vring_avail) + size * sizeof(__virtio16) + sizeof(__virtio16);
-}
-
-static size_t used_size(uint16_t size)
-{
-    return sizeof(struct vring_used) + size * sizeof(struct vring_used_elem) + sizeof(__virtio16);
+    return queue->format->area[area].fixed + (uint64_t)queue->format->area[area].entry * queue->size;
 }
 
 static void unmap_rings(struct virtqueue *queue)
 {
-    if (queue->descriptors) {
-        platform_unmap(queue->platform, queue->descriptors, descriptors_size(queue->size));
+    for (unsigned int i = 0; i < VIRTQUEUE_AREAS; i++) {
+        if (queue->area[i]) {
+            platform_unmap(queue->platform, queue->area[i], area_size(queue, i));
+        }
+        queue->area[i] = NULL;
     }
-    if (queue->available) {
-        platform_unmap(queue->platform, queue->available, available_size(queue->size));
-    }
-    if (queue->used) {
-        platform_unmap(queue->platform, queue->used, used_size(queue->size));
-    }
-    queue->descriptors = NULL;
-    queue->available = NULL;
-    queue->used = NULL;
+}
+
+static uint64_t area_address(const struct virtqueue_registers *registers, unsigned int area)
+{
+    return area == 0 ? registers->descriptors : area == 1 ? registers->available : registers->used;
 }
 
 static int map_rings(struct virtqueue *queue)
 {
-    const struct virtqueue_registers *registers = &queue->registers;
-    const uint16_t size = queue->size;
-
-    queue->descriptors = platform_map(queue->platform, registers->descriptors, descriptors_size(size), false);
-    queue->available = platform_map(queue->platform, registers->available, available_size(size), false);
-    queue->used = platform_map(queue->platform, registers->used, used_size(size), true);
-    if (!queue->descriptors || !queue->available || !queue->used) {
-        unmap_rings(queue);
-        return -EFAULT;
+    for (unsigned int i = 0; i < VIRTQUEUE_AREAS; i++) {
+        queue->area[i] = platform_map(queue->platform, area_address(&queue->registers, i), area_size(queue, i),
+                                      queue->format->area[i].writable);
+        if (!queue->area[i]) {
+            unmap_rings(queue);
+            return -EFAULT;
+        }
     }
     return 0;
 }
@@ -227,16 +216,27 @@ void virtqueue_finish(struct virtqueue *queue)
     queue->places = NULL;
 }
 
+/* Without touching what has not been used, so that it takes no memory. */
+static void forget_journal(struct virtqueue_journal *journal, uint16_t size_max)
+{
+    journal->taken = 0;
+    journal->used = 0;
+    journal->completing = 0;
+    for (unsigned int head = 0; head < size_max; head++) {
+        if (journal->entry[head].position) {
+            journal->entry[head].position = 0;
+        }
+    }
+}
+
 void virtqueue_reset(struct virtqueue *queue)
 {
     virtqueue_suspend(queue);
     unmap_rings(queue);
     queue->registers = (struct virtqueue_registers){ .size = queue->size_max, .vector = VIRTIO_MSI_NO_VECTOR };
     queue->enabled = false;
-    if (queue->noted) {
-        memset(queue->journal, 0, VIRTQUEUE_JOURNAL_SIZE(queue->size_max));
-        queue->noted = false;
-    }
+    forget_journal(queue->journal, queue->size_max);
+    memset(queue->place_used, 0, sizeof(queue->place_used));
     queue->recovering = false;
     queue->signalled_used = 0;
 }
@@ -244,86 +244,74 @@ void virtqueue_reset(struct virtqueue *queue)
 void virtqueue_keep_journal(struct virtqueue *queue, struct virtqueue_journal *journal)
 {
     queue->journal = journal;
-    queue->noted = true;
 }
 
-/* Each store of a journal is one step, and the steps are in this order for whoever comes after us. */
-static void note(uint64_t *where, uint64_t value)
+int virtqueue_recover(struct virtqueue *queue)
 {
-    __atomic_store_n(where, value, __ATOMIC_RELEASE);
-}
+    const int error = queue->format->recover(queue);
 
-void virtqueue_recover(struct virtqueue *queue)
-{
-    struct virtqueue_journal *journal = queue->journal;
-    /* Killed while giving back: what the driver can see has happened. */
-    const bool given = journal->completing &&
-                       __atomic_load_n(&queue->used->idx, __ATOMIC_RELAXED) == (uint16_t)journal->completing;
-
-    if (given) {
-        note(&journal->used, journal->completing);
-    }
-    for (unsigned int head = 0; head < queue->size_max; head++) {
-        const uint64_t position = journal->position[head] & ~VIRTQUEUE_GIVING;
-        const bool marked = journal->position[head] & VIRTQUEUE_GIVING;
-
-        /* Killed while taking: it will be found in the available ring. */
-        note(&journal->position[head], (marked && given) || position > journal->taken ? 0 : position);
-    }
-    note(&journal->completing, 0);
     queue->recovering = true;
-    queue->signalled_used = (uint16_t)journal->used;
+    queue->signalled_used = queue->journal->used;
+    return error;
 }
 
 /* Head of the oldest of the chains that a predecessor has taken and we have not; -1: there is none. */
 static int taken_before(const struct virtqueue *queue)
 {
-    const uint64_t *position = queue->journal->position;
+    const struct virtqueue_journal_entry *entry = queue->journal->entry;
     int oldest = -1;
 
     for (int head = 0; head < queue->size; head++) {
-        if (position[head] && !queue->chain[head].in_flight && (oldest < 0 || position[head] < position[oldest])) {
+        if (entry[head].position && !queue->chain[head].in_flight &&
+            (oldest < 0 || entry[head].position < entry[oldest].position)) {
             oldest = head;
         }
     }
     return oldest;
 }
 
-int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index)
+static bool has(uint64_t features, unsigned int feature)
 {
-    const struct virtqueue_registers registers = queue->registers;
-    const uint16_t size = registers.size;
+    return features & 1ull << feature;
+}
 
-    if (size == 0 || size > queue->size_max || (size & (size - 1)) != 0 ||
-        registers.descriptors % VRING_DESC_ALIGN_SIZE != 0 || registers.available % VRING_AVAIL_ALIGN_SIZE != 0 ||
-        registers.used % VRING_USED_ALIGN_SIZE != 0) {
+int virtqueue_enable(struct virtqueue *queue, uint64_t features)
+{
+    const struct virtqueue_format *format = has(features, VIRTIO_F_RING_PACKED) ? &virtqueue_packed : &virtqueue_split;
+    const uint16_t size = queue->registers.size;
+
+    if (size == 0 || size > queue->size_max || (!format->any_size && (size & (size - 1)) != 0)) {
         return -EINVAL;
     }
+    for (unsigned int i = 0; i < VIRTQUEUE_AREAS; i++) {
+        if (area_address(&queue->registers, i) % format->area[i].alignment != 0) {
+            return -EINVAL;
+        }
+    }
+    queue->format = format;
     queue->size = size;
     if (map_rings(queue)) {
         return -EFAULT;
     }
-    queue->indirect = indirect;
-    queue->event_index = event_index;
+    queue->indirect = has(features, VIRTIO_RING_F_INDIRECT_DESC);
+    queue->event_index = has(features, VIRTIO_RING_F_EVENT_IDX);
     queue->enabled = true;
-    queue->noted = true;
+    format->begin(queue);
     return 0;
 }
 
-/* Adds one descriptor's buffer to the chain; there is room, since the chain is no longer than the queue could be. */
-static bool add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, uint16_t index,
-                        const struct vring_desc *descriptor)
+bool virtqueue_add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, uint16_t place, uint64_t address,
+                           uint32_t length, bool writable)
 {
-    const bool writable = descriptor->flags & VRING_DESC_F_WRITE;
     const unsigned int count = chain->readable + chain->writable;
 
     if (!writable && chain->writable > 0) {
         return false; /* 2.7.4.2: what the device writes comes last */
     }
-    if (descriptor->len == 0) {
+    if (length == 0) {
         return true;
     }
-    if (chain->readable_bytes + chain->writable_bytes + descriptor->len > UINT32_MAX) {
+    if (chain->readable_bytes + chain->writable_bytes + length > UINT32_MAX) {
         return false; /* 2.7.5.2 */
     }
     if (count == VIRTQUEUE_VECTORS - 1) {
@@ -331,95 +319,38 @@ static bool add_segment(struct virtqueue *queue, struct virtqueue_chain *chain, 
     }
     if (queue->places) {
         chain->piece[count] = (struct platform_copy){
-            .address = descriptor->addr,
-            .memory = queue->places + (size_t)index * PLATFORM_GRANT_BYTES,
-            .length = descriptor->len,
+            .address = address,
+            .memory = queue->places + (size_t)place * PLATFORM_GRANT_BYTES,
+            .length = length,
         };
     }
     /* Where it is in the guest, until it is mapped. */
     chain->vector[count] = (struct iovec){
-        .iov_base = (void *)(uintptr_t)descriptor->addr, .iov_len = descriptor->len,
+        .iov_base = (void *)(uintptr_t)address, .iov_len = length,
     };
     if (writable) {
         chain->writable++;
-        chain->writable_bytes += descriptor->len;
+        chain->writable_bytes += length;
     } else {
         chain->readable++;
-        chain->readable_bytes += descriptor->len;
+        chain->readable_bytes += length;
     }
     return true;
 }
 
-/* Where descriptors are read from: the queue's own table, then at most one indirect table. */
-struct table {
-    const struct vring_desc *descriptors;
-    uint32_t entries;
-    bool indirect;
-};
-
-/*
- * 2.7.5.3: an indirect table is a whole number of descriptors, refers to no other table, and ends its chain. A chain
- * may be as long as the device's queue, of which the driver may use less: Linux makes its ring smaller when memory is
- * short, and its requests not. 0, -EINVAL, or as platform_map_buffer().
- */
-static int open_indirect(struct virtqueue *queue, const struct vring_desc *descriptor, struct table *table)
+int virtqueue_map_table(struct virtqueue *queue, uint64_t address, uint32_t length, const void **table)
 {
-    const uint32_t entries = descriptor->len / (uint32_t)sizeof(struct vring_desc);
+    const uint32_t entries = length / DESCRIPTOR;
     void *memory;
     int error;
 
-    if (!queue->indirect || table->indirect || (descriptor->flags & VRING_DESC_F_NEXT) || entries == 0 ||
-        entries > queue->size_max || descriptor->len % sizeof(struct vring_desc) != 0) {
+    if (!queue->indirect || entries == 0 || entries > queue->size_max || length % DESCRIPTOR != 0) {
         return -EINVAL;
     }
-    error = platform_map_buffer(queue->platform, descriptor->addr, descriptor->len, false, &memory);
+    error = platform_map_buffer(queue->platform, address, length, false, &memory);
     if (!error) {
-        *table = (struct table){ .descriptors = memory, .entries = entries, .indirect = true };
+        *table = memory;
     }
-    return error;
-}
-
-static void close_table(struct virtqueue *queue, const struct table *table)
-{
-    if (table->indirect) {
-        platform_unmap_buffer(queue->platform, (void *)(uintptr_t)table->descriptors,
-                              table->entries * sizeof(struct vring_desc));
-    }
-}
-
-/* Copies what the chain is made of; maps no buffers yet. As open_indirect(). */
-static int walk(struct virtqueue *queue, struct virtqueue_chain *chain)
-{
-    struct table table = { .descriptors = queue->descriptors, .entries = queue->size };
-    int error = -EINVAL;
-    uint16_t index = chain->head;
-    unsigned int seen = 0;
-
-    while (seen < (table.indirect ? queue->size_max : queue->size) && index < table.entries) {
-        struct vring_desc descriptor;
-
-        virtio_copy_in(&descriptor, (const char *)table.descriptors + index * sizeof(descriptor), sizeof(descriptor));
-        if (descriptor.flags & VRING_DESC_F_INDIRECT) {
-            /* Once at most, so it need not count: the loop stays bounded. */
-            error = open_indirect(queue, &descriptor, &table);
-            if (error) {
-                break;
-            }
-            error = -EINVAL;
-            index = 0;
-            continue;
-        }
-        if (!add_segment(queue, chain, index, &descriptor)) {
-            break;
-        }
-        if (!(descriptor.flags & VRING_DESC_F_NEXT)) {
-            error = 0;
-            break;
-        }
-        index = descriptor.next;
-        seen++;
-    }
-    close_table(queue, &table);
     return error;
 }
 
@@ -429,7 +360,7 @@ static int walk(struct virtqueue *queue, struct virtqueue_chain *chain)
  */
 static enum virtqueue_result copy(struct virtqueue *queue, struct virtqueue_chain *chain)
 {
-    const int error = walk(queue, chain);
+    const int error = queue->format->walk(queue, chain);
 
     chain->copied = error == 0;
     if (error == -EAGAIN) {
@@ -554,11 +485,6 @@ void virtqueue_fetched(struct virtqueue_chain *chain)
     }
 }
 
-static uint16_t available_index(const struct virtqueue *queue)
-{
-    return __atomic_load_n(&queue->available->idx, __ATOMIC_ACQUIRE);
-}
-
 /* The first of those that were put back. */
 static enum virtqueue_result take_again(struct virtqueue *queue, struct virtqueue_chain **taken)
 {
@@ -597,9 +523,8 @@ static enum virtqueue_result take(struct virtqueue *queue, struct virtqueue_chai
 
 enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain **chain)
 {
-    struct virtqueue_journal *journal = queue->journal;
+    enum virtqueue_result result;
     int before;
-    uint16_t waiting, head;
 
     if (queue->untaken) {
         return take_again(queue, chain);
@@ -613,21 +538,8 @@ enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_ch
         return take(queue, chain);
     }
     queue->recovering = false;
-    waiting = (uint16_t)(available_index(queue) - (uint16_t)journal->taken);
-    if (waiting == 0) {
-        return VIRTQUEUE_EMPTY;
-    }
-    if (waiting > queue->size) {
-        return VIRTQUEUE_BROKEN;
-    }
-    head = __atomic_load_n(&queue->available->ring[journal->taken & (queue->size - 1u)], __ATOMIC_RELAXED);
-    if (head >= queue->size || journal->position[head]) {
-        return VIRTQUEUE_BROKEN;
-    }
-    note(&journal->position[head], journal->taken + 1);
-    note(&journal->taken, journal->taken + 1);
-    queue->pending = head;
-    return take(queue, chain);
+    result = queue->format->next(queue, &queue->pending);
+    return result == VIRTQUEUE_CHAIN ? take(queue, chain) : result;
 }
 
 void virtqueue_untake(struct virtqueue *queue, struct virtqueue_chain *chain)
@@ -695,24 +607,7 @@ void virtqueue_forget(struct virtqueue *queue, struct virtqueue_chain *chain)
 
 void virtqueue_complete_together(struct virtqueue *queue, struct virtqueue_chain *first)
 {
-    struct virtqueue_journal *journal = queue->journal;
-    uint64_t used = journal->used;
-
-    for (struct virtqueue_chain *chain = first; chain; chain = chain->together) {
-        struct vring_used_elem *element = &queue->used->ring[used++ & (queue->size - 1u)];
-
-        note(&journal->position[chain->head], journal->position[chain->head] | VIRTQUEUE_GIVING);
-        virtqueue_forget(queue, chain);
-        __atomic_store_n(&element->id, chain->head, __ATOMIC_RELAXED);
-        __atomic_store_n(&element->len, chain->written, __ATOMIC_RELAXED);
-    }
-    note(&journal->completing, used);
-    __atomic_store_n(&queue->used->idx, (uint16_t)used, __ATOMIC_RELEASE);
-    note(&journal->used, used);
-    for (struct virtqueue_chain *chain = first; chain; chain = chain->together) {
-        note(&journal->position[chain->head], 0);
-    }
-    note(&journal->completing, 0);
+    queue->format->give_back(queue, first);
 }
 
 void virtqueue_complete(struct virtqueue *queue, struct virtqueue_chain *chain, uint32_t written)
@@ -722,49 +617,32 @@ void virtqueue_complete(struct virtqueue *queue, struct virtqueue_chain *chain, 
     virtqueue_complete_together(queue, chain);
 }
 
-static void set_available_event(struct virtqueue *queue, uint16_t value)
-{
-    __virtio16 *event = (__virtio16 *)(void *)&queue->used->ring[queue->size];
-
-    __atomic_store_n(event, value, __ATOMIC_RELAXED);
-}
-
 void virtqueue_quiet(struct virtqueue *queue)
 {
-    /* With the event index nothing need be done: the event asked for last has passed. */
-    if (!queue->event_index) {
-        __atomic_store_n(&queue->used->flags, VRING_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
-    }
+    queue->format->quiet(queue);
 }
 
 bool virtqueue_waiting(const struct virtqueue *queue)
 {
-    return available_index(queue) != (uint16_t)queue->journal->taken;
+    return queue->format->waiting(queue);
 }
 
 bool virtqueue_listen(struct virtqueue *queue)
 {
-    if (queue->event_index) {
-        set_available_event(queue, (uint16_t)queue->journal->taken);
-    } else {
-        __atomic_store_n(&queue->used->flags, 0, __ATOMIC_RELAXED);
-    }
+    queue->format->listen(queue);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return virtqueue_waiting(queue);
+    return queue->format->waiting(queue);
 }
 
 bool virtqueue_interrupts(struct virtqueue *queue)
 {
-    const uint16_t old = queue->signalled_used;
-    const uint16_t new = (uint16_t)queue->journal->used;
+    bool wanted;
 
-    if (!queue->enabled || old == new) {
+    if (!queue->enabled || queue->signalled_used == queue->journal->used) {
         return false;
     }
-    queue->signalled_used = new;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (queue->event_index) {
-        return vring_need_event(__atomic_load_n(&queue->available->ring[queue->size], __ATOMIC_RELAXED), new, old);
-    }
-    return !(__atomic_load_n(&queue->available->flags, __ATOMIC_RELAXED) & VRING_AVAIL_F_NO_INTERRUPT);
+    wanted = queue->format->interrupts(queue);
+    queue->signalled_used = queue->journal->used;
+    return wanted;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A split virtqueue, from the device's side (virtio 1.2, section 2.7), with indirect descriptors and event index.
+ * A virtqueue, split or packed, from the device's side (virtio 1.2, sections 2.7 and 2.8), with indirect descriptors
+ * and event index.
  *
  * The rings are memory that the guest's vCPUs write while we read. Four rules keep that harmless:
  *   copy once       descriptors, ring entries and indexes are each read once, into private memory, and judged there
@@ -8,10 +9,10 @@
  *   bounded         a chain has at most as many descriptors as the queue has entries, or, indirect ones included, as it
  *                   could have
  *   RAM only        addresses are resolved by platform_map(), which knows nothing but RAM, or nothing but grants
- * What is in the used ring is never read back, but by who goes on for a predecessor that was killed.
+ * What is given back is never read again, but by who goes on for a predecessor that was killed.
  *
  * A chain that breaks the rules (VIRTQUEUE_MALFORMED) is never given back: there is no place in it for an error, and a
- * driver that finds it in the used ring takes what its status byte happens to hold for the answer. Nor can the queue go
+ * driver that finds it used takes what its status byte happens to hold for the answer. Nor can the queue go
  * on when not even the head is to be trusted (VIRTQUEUE_BROKEN). The device must say NEEDS_RESET.
  *
  * A chain is copied and judged, then its buffers are mapped, until it ends: in as many turns of the event loop as that
@@ -46,8 +47,8 @@ struct virtqueue_registers {
     uint16_t size;
     uint16_t vector; /* VIRTIO_MSI_NO_VECTOR or an MSI-X vector that exists */
     uint64_t descriptors;
-    uint64_t available;
-    uint64_t used;
+    uint64_t available; /* driver area */
+    uint64_t used;      /* device area */
 };
 
 /*
@@ -56,8 +57,8 @@ struct virtqueue_registers {
  * answers with an error, for which it has virtqueue_last_byte(). Empty segments are left out.
  */
 struct virtqueue_chain {
-    uint16_t head;           /* below the queue's size, and of no other chain that is in flight */
-    bool copied;             /* from the rings, perhaps not yet mapped */
+    uint16_t head; /* or buffer id: below the queue's size, and of no other chain that is in flight */
+    bool copied;   /* from the rings, perhaps not yet mapped */
     bool in_flight;
     bool unresolved;
     uint16_t long_place;     /* 1 + which; 0: it is short */
@@ -89,22 +90,37 @@ enum virtqueue_result {
 
 /*
  * What has been taken from the queue and given back, kept so that whoever finds it after this process was killed,
- * between any two instructions, can go on: virtqueue_recover(). Counts run from 0 at a reset; the indexes in the
- * rings are their low 16 bits. All zero: a queue after a reset.
+ * between any two instructions, can go on: virtqueue_recover(). Counts run from 0 at a reset, and are of chains in a
+ * split queue (the indexes in the rings are their low 16 bits), of descriptors in the ring in a packed one (they say
+ * place and wrap counter). All zero: a queue after a reset.
+ *
+ * In a packed queue what was taken may be overwritten while it is in flight, by what is given back, so that it is kept
+ * here.
  *
  * As long as the queue needs: VIRTQUEUE_JOURNAL_SIZE(size_max) bytes, a multiple of VIRTQUEUE_JOURNAL_ALIGNMENT.
  */
 struct virtqueue_journal {
-    uint64_t taken;      /* chains taken from the available ring */
-    uint64_t used;       /* elements put into the used ring */
+    uint64_t taken;
+    uint64_t used;       /* given back */
     uint64_t completing; /* 0, or what `used` becomes when the chains that are marked have been given back */
-    uint64_t position[]; /* by head: `taken` when it had been taken, and the mark; 0: it is the driver's */
+    struct virtqueue_journal_entry {
+        uint64_t position; /* by head: `taken` when it had been taken, and the mark; 0: it is the driver's */
+        uint16_t first;    /* packed, by head: where its descriptors are, and how many */
+        uint16_t count;
+        uint16_t next;     /* packed, by place: where the next one is */
+        uint16_t reserved;
+        struct vring_packed_desc descriptor; /* packed, by place */
+    } entry[];
 };
 
 #define VIRTQUEUE_GIVING (1ull << 63) /* the mark: it is being given back */
 #define VIRTQUEUE_JOURNAL_ALIGNMENT 8u
 #define VIRTQUEUE_JOURNAL_SIZE(size_max) \
-    (offsetof(struct virtqueue_journal, position) + (size_max) * sizeof(uint64_t))
+    (offsetof(struct virtqueue_journal, entry) + (size_max) * sizeof(struct virtqueue_journal_entry))
+
+#define VIRTQUEUE_AREAS 3u
+
+struct virtqueue_format; /* ring.h */
 
 struct virtqueue {
     struct platform *platform;
@@ -115,17 +131,34 @@ struct virtqueue {
     bool enabled;
     bool indirect;
     bool event_index;
+    const struct virtqueue_format *format;
     uint16_t size;
-    struct vring_desc *descriptors;
-    struct vring_avail *available;
-    struct vring_used *used;
+    union {
+        void *area[VIRTQUEUE_AREAS];
+        struct {
+            struct vring_desc *descriptors;
+            struct vring_avail *available;
+            struct vring_used *used;
+        };
+        struct {
+            struct vring_packed_desc *slots;
+            struct vring_packed_desc_event *driver_event;
+            struct vring_packed_desc_event *device_event;
+        };
+    };
+
+    /* Packed: where in the ring the next chain is, and the next one is given back; with the wrap counters (2.8.1). */
+    struct virtqueue_point {
+        uint16_t slot;
+        bool wrap;
+    } next_taken, next_used;
+    uint64_t place_used[VIRTQUEUE_SIZE_MAX / 64]; /* packed: one bit a descriptor that is kept in the journal */
 
     bool status;             /* chains end with a status byte: virtqueue_deliver() */
     struct virtqueue_journal *journal;
     struct virtqueue_journal *own; /* unless the journal is to outlive the process */
-    bool noted;                    /* the journal may not be zero */
     bool recovering; /* there are chains in the journal that we, or a predecessor, have to take again */
-    uint16_t signalled_used; /* index of the used ring when it was last decided whether to interrupt */
+    uint64_t signalled_used; /* what had been given back when it was last decided whether to interrupt */
     unsigned int in_flight;
     uint16_t pending;    /* head of a chain that was taken and is being mapped, so not in flight; UINT16_MAX: none */
     struct virtqueue_chain *untaken; /* mapped and not in flight: to be taken again, in this order, before all others */
@@ -146,10 +179,11 @@ void virtqueue_finish(struct virtqueue *queue);
 void virtqueue_reset(struct virtqueue *queue);
 
 /*
- * Takes the registers as they are. -EINVAL: size not a power of two in 1..size_max (2.7), or an address not aligned
- * to 16, 2, 4 (2.7). -EFAULT: a part of the queue cannot be mapped. With grants `indirect` must be false.
+ * Takes the registers as they are, and those of these features that the driver has accepted, one bit each: RING_PACKED,
+ * INDIRECT_DESC, not with grants, EVENT_IDX. -EINVAL: size not in 1..size_max or, split, not a power of two; or an
+ * address not aligned to 16, 2, 4 (2.7), packed 16, 4, 4 (2.8). -EFAULT: a part of the queue cannot be mapped.
  */
-int virtqueue_enable(struct virtqueue *queue, bool indirect, bool event_index);
+int virtqueue_enable(struct virtqueue *queue, uint64_t features);
 
 /* The journal is kept there from now on; the queue is as after virtqueue_init(). Zero, unless it is to be recovered. */
 void virtqueue_keep_journal(struct virtqueue *queue, struct virtqueue_journal *journal);
@@ -157,8 +191,9 @@ void virtqueue_keep_journal(struct virtqueue *queue, struct virtqueue_journal *j
 /*
  * Goes on where the journal says that a predecessor was killed: the queue has just been enabled as it was. What was
  * taken and not given back is taken again, first and in the same order: requests are to be such that this does no harm.
+ * -EINVAL: that is no journal of such a queue.
  */
-void virtqueue_recover(struct virtqueue *queue);
+int virtqueue_recover(struct virtqueue *queue);
 
 /*
  * Gives up the buffers of chains that are taken and not in flight: whenever no chains may be taken, and of those that

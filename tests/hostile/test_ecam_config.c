@@ -353,7 +353,7 @@ static void test_function_level_reset_in_mid_io(struct driver *driver)
     faults_release();
     machine_settle(machine);
     assert_int_equal(config_read(driver, PCI_COMMAND, 2), 0);
-    assert_int_equal(ring_used(driver)->idx, 0);
+    assert_int_equal(driver_given(driver), 0);
     driver_probe(driver, machine, 1);
     driver_check_serves(driver);
 }
@@ -548,7 +548,7 @@ static void test_function_level_reset_in_d3_in_mid_io(struct driver *driver)
         machine_check_deadline(deadline, "a reset");
     }
     assert_int_equal(config_read(driver, driver->power_management + PCI_PM_CTRL, 2), PCI_PM_CTRL_NO_SOFT_RESET);
-    assert_int_equal(ring_used(driver)->idx, 0);
+    assert_int_equal(driver_given(driver), 0);
     driver_probe(driver, machine, 1);
     driver_check_serves(driver);
 }

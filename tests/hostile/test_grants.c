@@ -48,7 +48,7 @@ static uint8_t run(struct driver *driver, uint32_t type, uint64_t address, uint3
 {
     const uint16_t head = blk_add(driver, 0, type, 0, length);
 
-    ring_descriptor(driver, (head + 1u) % driver->queue_size)->addr = address;
+    ring_move(driver, head, 1, address);
     (void)driver_run(driver, head);
     assert_int_equal(local_guest_granted(driver->machine->guest), DRIVER_RING_PAGES);
     return *blk_status(driver, 0);
@@ -169,7 +169,7 @@ static void look(void *opaque)
 {
     struct witness *witness = opaque;
 
-    witness->used = ring_used(witness->driver)->idx;
+    witness->used = driver_given(witness->driver);
 }
 
 /* The driver takes its grants back as soon as it sees the used element. */
@@ -181,7 +181,7 @@ static void test_copied_before_the_driver_is_told(struct driver *driver)
     local_guest_interfere(machine->guest, look, &witness);
     for (uint16_t i = 0; i < 3; i++) {
         blk_check_pattern(driver, 0, 8);
-        assert_int_equal(ring_used(driver)->idx, i + 1);
+        assert_int_equal(driver_given(driver), i + 1);
         assert_int_equal(witness.used, i);
     }
     local_guest_interfere(machine->guest, NULL, NULL);
@@ -273,7 +273,9 @@ static void test_ring_not_granted(struct driver *driver)
     for (unsigned int i = 0; i < 3; i++) {
         expect_queue_refused(driver, offsets[i], driver->memory + rings[i]); /* guest physical */
         expect_queue_refused(driver, offsets[i], dma(MACHINE_GRANTS, 0));
-        expect_queue_refused(driver, offsets[i], dma(MACHINE_GRANTS - 1, PAGE - 16)); /* its end is not granted */
+        if (!driver->packed || i == 0) {
+            expect_queue_refused(driver, offsets[i], dma(MACHINE_GRANTS - 1, PAGE - 16)); /* its end is not granted */
+        }
     }
     driver_reset(driver);
     assert_true(local_guest_end_grant(machine->guest, reference(driver->memory + DRIVER_USED)));
@@ -285,11 +287,14 @@ static void test_ring_not_granted(struct driver *driver)
     assert_int_equal(local_guest_granted(machine->guest), 0);
 }
 
-/* Every head of the queue leads into the same long chain: there is no more to reach, nor to be mapped. */
+/* Every head of a split queue leads into the same long chain: there is no more to reach, nor to be mapped. */
 static void test_chains_that_share_descriptors(struct driver *driver)
 {
     struct machine *const machine = driver->machine;
 
+    if (driver->packed) {
+        return;
+    }
     *ring_descriptor(driver, 0) = (struct vring_desc){
         .addr = machine_dma(machine, blk_header(driver, 0, VIRTIO_BLK_T_IN, 0)), .len = 16,
         .flags = VRING_DESC_F_NEXT, .next = 8,

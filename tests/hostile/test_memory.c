@@ -483,22 +483,10 @@ static void test_refused_request_sleeps(struct driver *driver)
 /* A read of one sector, by an indirect table somewhere in the guest's memory. */
 static void add_read_by_table(struct driver *driver, unsigned int slot, uint64_t address)
 {
-    struct vring_desc *const table = machine_memory(driver->machine, address, 3 * sizeof(*table));
     struct buffer buffers[3];
 
     blk_buffers(driver, buffers, slot, VIRTIO_BLK_T_IN, 0, 512);
-    for (unsigned int i = 0; i < 3; i++) {
-        table[i] = (struct vring_desc){
-            .addr = buffers[i].address,
-            .len = buffers[i].length,
-            .flags = (uint16_t)((i < 2 ? VRING_DESC_F_NEXT : 0) | (buffers[i].write ? VRING_DESC_F_WRITE : 0)),
-            .next = (uint16_t)(i + 1),
-        };
-    }
-    *ring_descriptor(driver, slot) = (struct vring_desc){
-        .addr = address, .len = 3 * sizeof(*table), .flags = VRING_DESC_F_INDIRECT,
-    };
-    ring_publish(driver, (uint16_t)slot);
+    ring_publish(driver, ring_add_table(driver, address, buffers, 3));
 }
 
 /* Tables all over the guest's memory, which is not yet mapped: a turn maps no more than for one request's buffers. */

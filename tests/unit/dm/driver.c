@@ -6,6 +6,7 @@
 
 #include "device_model.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <linux/virtio_ids.h>
@@ -222,6 +223,7 @@ void driver_reset(struct driver *driver)
     driver->available = 0;
     driver->notified = 0;
     driver->used = 0;
+    driver->ring = (struct driver_packed){ .next_wrap = true, .used_wrap = true, .published_wrap = true };
 }
 
 void driver_function_reset(struct driver *driver)
@@ -242,7 +244,9 @@ static uint64_t offered(struct driver *driver)
 
 void driver_negotiate(struct driver *driver, uint64_t features)
 {
-    driver->features = (features | 1ull << VIRTIO_F_ACCESS_PLATFORM) & offered(driver);
+    features |= 1ull << VIRTIO_F_ACCESS_PLATFORM | (getenv("DRIVER_PACKED") ? 1ull << VIRTIO_F_RING_PACKED : 0);
+    driver->features = features & offered(driver);
+    driver->packed = driver->features & 1ull << VIRTIO_F_RING_PACKED;
     driver_set_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE);
     driver_set_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
     for (unsigned int select = 0; select < 2; select++) {
@@ -371,9 +375,164 @@ struct vring_used *ring_used(struct driver *driver)
     return machine_memory(driver->machine, driver->memory + DRIVER_USED, DRIVER_INDIRECT - DRIVER_USED);
 }
 
+struct vring_packed_desc *ring_slot(struct driver *driver, unsigned int index)
+{
+    const uint64_t size = sizeof(struct vring_packed_desc);
+
+    return machine_memory(driver->machine, driver->memory + DRIVER_DESCRIPTORS + index * size, size);
+}
+
+struct vring_packed_desc_event *ring_driver_event(struct driver *driver)
+{
+    return machine_memory(driver->machine, driver->memory + DRIVER_AVAILABLE, sizeof(struct vring_packed_desc_event));
+}
+
+struct vring_packed_desc_event *ring_device_event(struct driver *driver)
+{
+    return machine_memory(driver->machine, driver->memory + DRIVER_USED, sizeof(struct vring_packed_desc_event));
+}
+
+static uint16_t packed_flags(bool wrap)
+{
+    return (uint16_t)(wrap ? 1u << VRING_PACKED_DESC_F_AVAIL : 1u << VRING_PACKED_DESC_F_USED);
+}
+
+static void advance(const struct driver *driver, uint16_t *slot, bool *wrap, unsigned int count)
+{
+    *wrap ^= *slot + count >= driver->queue_size;
+    *slot = (uint16_t)((*slot + count) % driver->queue_size);
+}
+
+/* Descriptors of one chain, all but the first one available; returns the id. */
+static uint16_t add_packed(struct driver *driver, const struct vring_packed_desc *descriptors, unsigned int count)
+{
+    struct driver_packed *ring = &driver->ring;
+    uint16_t id = ring->next_id;
+
+    while (ring->id[id].busy) {
+        id = (uint16_t)((id + 1u) % driver->queue_size);
+    }
+    ring->next_id = (uint16_t)((id + 1u) % driver->queue_size);
+    ring->id[id].busy = true;
+    ring->id[id].first = ring->next;
+    ring->id[id].count = (uint16_t)count;
+    for (unsigned int i = 0; i < count; i++) {
+        struct vring_packed_desc *slot = ring_slot(driver, ring->next);
+        const uint16_t flags = (uint16_t)(descriptors[i].flags | packed_flags(ring->next_wrap));
+
+        slot->addr = descriptors[i].addr;
+        slot->len = descriptors[i].len;
+        slot->id = id;
+        if (i == 0) {
+            ring->id[id].flags = flags;
+        } else {
+            slot->flags = flags;
+        }
+        advance(driver, &ring->next, &ring->next_wrap, 1);
+    }
+    return id;
+}
+
+static struct vring_packed_desc packed_descriptor(struct driver *driver, const struct buffer *buffer, bool next)
+{
+    return (struct vring_packed_desc){
+        .addr = machine_dma(driver->machine, buffer->address), .len = buffer->length,
+        .flags = (uint16_t)((buffer->write ? VRING_DESC_F_WRITE : 0) | (next ? VRING_DESC_F_NEXT : 0)),
+    };
+}
+
+static uint16_t add_packed_buffers(struct driver *driver, const struct buffer *buffers, unsigned int count)
+{
+    struct vring_packed_desc descriptors[VIRTQUEUE_SIZE_MAX];
+
+    for (unsigned int i = 0; i < count; i++) {
+        descriptors[i] = packed_descriptor(driver, &buffers[i], i + 1 < count);
+    }
+    return add_packed(driver, descriptors, count);
+}
+
+static uint16_t add_packed_table(struct driver *driver, uint64_t address, const struct buffer *buffers,
+                                 unsigned int count)
+{
+    struct vring_packed_desc *table = machine_memory(driver->machine, address, count * sizeof(*table));
+    const struct vring_packed_desc descriptor = {
+        .addr = machine_dma(driver->machine, address), .len = (uint32_t)(count * sizeof(*table)),
+        .flags = VRING_DESC_F_INDIRECT,
+    };
+
+    for (unsigned int i = 0; i < count; i++) {
+        table[i] = packed_descriptor(driver, &buffers[i], false);
+    }
+    return add_packed(driver, &descriptor, 1);
+}
+
+static void publish_packed(struct driver *driver, uint16_t id)
+{
+    struct driver_packed *ring = &driver->ring;
+    unsigned int count;
+
+    if (id >= driver->queue_size) {
+        ring_slot(driver, ring->next)->id = id;
+        ring_slot(driver, ring->next)->flags = packed_flags(ring->next_wrap);
+        return;
+    }
+    count = ring->id[id].count;
+    __atomic_store_n(&ring_slot(driver, ring->id[id].first)->flags, ring->id[id].flags, __ATOMIC_SEQ_CST);
+    ring->published = ring->id[id].first;
+    ring->published_wrap = ring->id[id].flags & 1u << VRING_PACKED_DESC_F_AVAIL;
+    advance(driver, &ring->published, &ring->published_wrap, count);
+    ring->unseen = (uint16_t)(ring->unseen + count);
+}
+
+/* 2.8.10 */
+static bool packed_wants_notification(struct driver *driver)
+{
+    const struct vring_packed_desc_event event = *ring_device_event(driver);
+    const int unseen = driver->ring.unseen;
+    int wanted = event.off_wrap & 0x7fff;
+
+    driver->ring.unseen = 0;
+    if (event.flags != VRING_PACKED_EVENT_FLAG_DESC) {
+        return event.flags == VRING_PACKED_EVENT_FLAG_ENABLE;
+    }
+    if (event.off_wrap >> VRING_PACKED_EVENT_F_WRAP_CTR != driver->ring.published_wrap) {
+        wanted -= driver->queue_size;
+    }
+    return wanted < driver->ring.published && wanted >= driver->ring.published - unseen;
+}
+
+static bool is_used(struct driver *driver, uint16_t slot, bool wrap)
+{
+    const uint16_t flags = __atomic_load_n(&ring_slot(driver, slot)->flags, __ATOMIC_ACQUIRE);
+    const uint16_t both = 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
+
+    return (flags & both) == (wrap ? both : 0);
+}
+
+static struct vring_used_elem take_packed(struct driver *driver)
+{
+    struct driver_packed *ring = &driver->ring;
+    const struct vring_packed_desc slot = *ring_slot(driver, ring->used);
+
+    assert_true(slot.id < driver->queue_size && ring->id[slot.id].busy);
+    ring->id[slot.id].busy = false;
+    driver->used++;
+    advance(driver, &ring->used, &ring->used_wrap, ring->id[slot.id].count);
+    *ring_driver_event(driver) = (struct vring_packed_desc_event){
+        .off_wrap = (uint16_t)(ring->used | (unsigned int)ring->used_wrap << VRING_PACKED_EVENT_F_WRAP_CTR),
+        .flags = driver->features & 1ull << VIRTIO_RING_F_EVENT_IDX ? VRING_PACKED_EVENT_FLAG_DESC
+                                                                    : VRING_PACKED_EVENT_FLAG_ENABLE,
+    };
+    return (struct vring_used_elem){ .id = slot.id, .len = slot.len };
+}
+
 uint16_t ring_add(struct driver *driver, const struct buffer *buffers, unsigned int count)
 {
     const uint16_t head = driver->next_free;
+
+    if (driver->packed) {
+        return add_packed_buffers(driver, buffers, count);
+    }
 
     for (unsigned int i = 0; i < count; i++) {
         const uint16_t index = driver->next_free;
@@ -389,12 +548,14 @@ uint16_t ring_add(struct driver *driver, const struct buffer *buffers, unsigned 
     return head;
 }
 
-uint16_t ring_add_indirect(struct driver *driver, const struct buffer *buffers, unsigned int count)
+uint16_t ring_add_table(struct driver *driver, uint64_t address, const struct buffer *buffers, unsigned int count)
 {
-    const uint64_t address = driver->memory + DRIVER_INDIRECT;
     struct vring_desc *table = machine_memory(driver->machine, address, count * sizeof(*table));
     const uint16_t head = driver->next_free;
 
+    if (driver->packed) {
+        return add_packed_table(driver, address, buffers, count);
+    }
     driver->next_free = (uint16_t)((head + 1u) % driver->queue_size);
     for (unsigned int i = 0; i < count; i++) {
         table[i] = (struct vring_desc){
@@ -412,10 +573,28 @@ uint16_t ring_add_indirect(struct driver *driver, const struct buffer *buffers, 
     return head;
 }
 
+uint16_t ring_add_indirect(struct driver *driver, const struct buffer *buffers, unsigned int count)
+{
+    return ring_add_table(driver, driver->memory + DRIVER_INDIRECT, buffers, count);
+}
+
+void ring_move(struct driver *driver, uint16_t head, unsigned int link, uint64_t address)
+{
+    if (driver->packed) {
+        ring_slot(driver, (driver->ring.id[head].first + link) % driver->queue_size)->addr = address;
+    } else {
+        ring_descriptor(driver, (head + link) % driver->queue_size)->addr = address;
+    }
+}
+
 void ring_publish(struct driver *driver, uint16_t head)
 {
     struct vring_avail *available = ring_available(driver);
 
+    if (driver->packed) {
+        publish_packed(driver, head);
+        return;
+    }
     available->ring[driver->available % driver->queue_size] = head;
     driver->available++;
     __atomic_store_n(&available->idx, driver->available, __ATOMIC_SEQ_CST);
@@ -450,13 +629,30 @@ static bool wants_notification(struct driver *driver)
 
 void driver_notify(struct driver *driver)
 {
-    if (wants_notification(driver)) {
+    if (driver->packed ? packed_wants_notification(driver) : wants_notification(driver)) {
         driver_kick(driver);
     }
 }
 
+uint16_t driver_given(struct driver *driver)
+{
+    uint16_t slot = driver->ring.used, count = driver->used;
+    bool wrap = driver->ring.used_wrap;
+
+    if (!driver->packed) {
+        return __atomic_load_n(&ring_used(driver)->idx, __ATOMIC_ACQUIRE);
+    }
+    for (; is_used(driver, slot, wrap); count++) {
+        advance(driver, &slot, &wrap, driver->ring.id[ring_slot(driver, slot)->id].count);
+    }
+    return count;
+}
+
 bool driver_completed(struct driver *driver)
 {
+    if (driver->packed) {
+        return is_used(driver, driver->ring.used, driver->ring.used_wrap);
+    }
     return __atomic_load_n(&ring_used(driver)->idx, __ATOMIC_ACQUIRE) != driver->used;
 }
 
@@ -467,6 +663,9 @@ struct vring_used_elem driver_wait(struct driver *driver)
     while (!driver_completed(driver)) {
         machine_turn(driver->machine);
         machine_check_deadline(deadline, "a request");
+    }
+    if (driver->packed) {
+        return take_packed(driver);
     }
     /* What the driver does when it is interrupted; it asks to be told about the next one. */
     ring_available(driver)->ring[driver->queue_size] = (uint16_t)(driver->used + 1);

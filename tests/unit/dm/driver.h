@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest's virtio driver, of disks above all, as small as it can be: it finds a function in configuration space, puts its BAR
- * somewhere (or knows the device's registers, in plain ranges), negotiates, builds split rings in guest memory and
- * waits for used elements. What it does in
- * driver_probe() and driver_start() is what Linux does; everything below that can be done wrongly on purpose.
+ * A guest's virtio driver, of disks above all, as small as it can be: it finds a function in configuration space, puts
+ * its BAR somewhere (or knows the device's registers, in plain ranges), negotiates, builds rings in guest memory and
+ * waits for what is used. What it does in driver_probe() and driver_start() is what Linux does; everything below that
+ * can be done wrongly on purpose.
+ *
+ * Rings are split, or, with DRIVER_PACKED=1 in the environment or with the feature, packed: most tests do not care.
  *
  * Each device has a megabyte of guest memory of its own: rings first, then buffers.
  */
@@ -18,6 +20,7 @@
 #include <linux/virtio_ring.h>
 
 #include "machine.h"
+#include "virtio/queue.h"
 
 #define DRIVER_QUEUE_SIZE 16u /* small, so that wrapping is common */
 #define DRIVER_WINDOW     0x100000ull
@@ -40,6 +43,20 @@
 
 #define DRIVER_RING_PAGES 3u /* one for each ring: what stays mapped with grants */
 
+/* A packed ring, as its driver knows it. */
+struct driver_packed {
+    uint16_t next, used;      /* slots */
+    bool next_wrap, used_wrap;
+    uint16_t published;       /* slot after what has been published, */
+    bool published_wrap;
+    uint16_t unseen;          /* and how many of those before it the device has not been notified of */
+    uint16_t next_id;
+    struct {
+        bool busy;
+        uint16_t first, count, flags; /* flags: of the first one, which make all available */
+    } id[VIRTQUEUE_SIZE_MAX];
+};
+
 struct driver {
     struct machine *machine;
     uint16_t id;         /* virtio's */
@@ -61,6 +78,8 @@ struct driver {
     uint16_t available; /* our available index */
     uint16_t notified;  /* our available index when it was last decided whether to notify */
     uint16_t used;      /* used elements seen */
+    bool packed;        /* then in place of the first three of these: */
+    struct driver_packed ring;
 };
 
 struct buffer {
@@ -134,11 +153,17 @@ void mmio_write(struct driver *driver, unsigned int offset, uint32_t data);
 struct vring_desc *ring_descriptor(struct driver *driver, unsigned int index);
 struct vring_avail *ring_available(struct driver *driver);
 struct vring_used *ring_used(struct driver *driver);
-uint16_t ring_add(struct driver *driver, const struct buffer *buffers, unsigned int count); /* returns the head */
+struct vring_packed_desc *ring_slot(struct driver *driver, unsigned int index);
+struct vring_packed_desc_event *ring_driver_event(struct driver *driver);
+struct vring_packed_desc_event *ring_device_event(struct driver *driver);
+uint16_t ring_add(struct driver *driver, const struct buffer *buffers, unsigned int count); /* returns head or id */
 uint16_t ring_add_indirect(struct driver *driver, const struct buffer *buffers, unsigned int count);
-void ring_publish(struct driver *driver, uint16_t head); /* without a notification */
+uint16_t ring_add_table(struct driver *driver, uint64_t address, const struct buffer *buffers, unsigned int count);
+void ring_move(struct driver *driver, uint16_t head, unsigned int link, uint64_t address); /* of ring_add()'s chain */
+void ring_publish(struct driver *driver, uint16_t head); /* without a notification; of any head */
 void driver_kick(struct driver *driver);   /* in any case */
 void driver_notify(struct driver *driver); /* if the device wants to be notified of what was published */
+uint16_t driver_given(struct driver *driver);  /* chains that the device has given back since it was reset */
 bool driver_completed(struct driver *driver); /* whether there is a used element that was not waited for */
 struct vring_used_elem driver_wait(struct driver *driver);
 

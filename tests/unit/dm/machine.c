@@ -163,6 +163,7 @@ void machine_start(struct machine *machine, const struct machine_options *option
         make_disk(machine, i, options->directory, options->sectors ? options->sectors : MACHINE_SECTORS);
         machine->disk[i] = (struct blk_options){
             .path = machine->path[i], .id = options->id, .read_only = options->read_only,
+            .queues = options->queues, .packed = options->packed || getenv("DRIVER_PACKED"),
         };
         machine->options.device[i] = (struct model_device){ .kind = &blk_kind, .options = &machine->disk[i] };
     }

@@ -50,6 +50,8 @@ struct machine_options {
     bool plain;              /* two plain ranges of 0x1000 bytes in place of a PCI host bridge */
     bool intx_only;          /* no MSI-X offered */
     bool read_only;
+    unsigned int queues;     /* of each disk; 0 means 1 */
+    bool packed;             /* rings are offered; also with DRIVER_PACKED in the environment */
     unsigned int interrupts; /* of the bridge; 0 means 32 */
     uint64_t sectors;        /* of each disk; 0 means MACHINE_SECTORS */
     const char *id;

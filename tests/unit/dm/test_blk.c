@@ -38,7 +38,46 @@ static void test_capacity_and_features(struct driver *driver)
     assert_int_equal(config.physical_block_exp, 3);
     assert_int_equal(config.max_discard_seg, 1);
     assert_int_equal(config.write_zeroes_may_unmap, 1);
-    assert_int_equal(driver->features, DRIVER_FEATURES);
+    assert_int_equal(driver->features & ~(1ull << VIRTIO_F_RING_PACKED), DRIVER_FEATURES);
+    assert_int_equal(config.num_queues, 1);
+}
+
+/* Each queue has its own requests under way, of the same heads, and they end in any order. */
+static void test_several_queues(struct driver *driver)
+{
+    const uint16_t queues = 4;
+    struct driver each[4];
+
+    assert_int_equal(machine_read(driver->machine, driver->config + offsetof(struct virtio_blk_config, num_queues), 2),
+                     queues);
+    driver_reset(driver);
+    driver_negotiate(driver, DRIVER_FEATURES | 1ull << VIRTIO_BLK_F_MQ);
+    assert_true(driver->features & 1ull << VIRTIO_BLK_F_MQ);
+    driver_setup_msix(driver);
+    for (uint16_t i = 0; i < queues; i++) {
+        each[i] = *driver;
+        each[i].queue = i;
+        each[i].memory += i * 0x100000ull;
+        memset(machine_memory(driver->machine, each[i].memory, DRIVER_DATA), 0, DRIVER_DATA);
+        driver_setup_queue(&each[i]);
+        driver_enable_queue(&each[i]);
+    }
+    driver_set_status(driver, DRIVER_RUNNING);
+    faults_hold();
+    for (uint16_t i = 0; i < queues; i++) {
+        ring_publish(&each[i], blk_add(&each[i], 0, VIRTIO_BLK_T_IN, i, 512));
+        driver_notify(&each[i]);
+    }
+    machine_settle(driver->machine);
+    assert_int_equal(faults_held(), queues);
+    faults_release();
+    for (uint16_t i = queues; i-- > 0;) {
+        assert_int_equal(driver_wait(&each[i]).len, 513);
+        assert_int_equal(*(uint64_t *)driver_data(&each[i]), machine_word(i * 64u));
+        for (unsigned int round = 0; round < 20; round++) {
+            blk_check_pattern(&each[i], round * 8, 8);
+        }
+    }
 }
 
 static void test_write(struct driver *driver)
@@ -480,6 +519,7 @@ int main(void)
         driver_test(test_resize),
         driver_test(test_sync_that_was_not_tried),
         driver_test(test_read_only, .read_only = true),
+        driver_test(test_several_queues, .queues = 4),
         driver_test(test_indirect),
         driver_test(test_any_layout),
         driver_test(test_write_in_one_buffer),

@@ -186,7 +186,6 @@ static uint32_t interrupt_of(const struct driver *driver)
 static unsigned int wait_for_interrupt(struct driver *driver, bool *pending)
 {
     const uint64_t deadline = machine_now() + WAIT_MS;
-    struct vring_used *used = ring_used(driver);
     unsigned int seen = 0;
 
     while (!local_guest_take(driver->machine->guest, interrupt_of(driver))) {
@@ -198,14 +197,13 @@ static unsigned int wait_for_interrupt(struct driver *driver, bool *pending)
     }
     do {
         while (driver_completed(driver)) {
-            const struct vring_used_elem element = used->ring[driver->used++ % driver->queue_size];
+            const struct vring_used_elem element = driver_wait(driver);
 
             assert_true(element.id < driver->queue_size);
             assert_true(pending[element.id]);
             pending[element.id] = false;
             seen++;
         }
-        ring_available(driver)->ring[driver->queue_size] = driver->used;
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
     } while (driver_completed(driver));
     return seen;
@@ -342,20 +340,27 @@ static void test_random_numbers(void **state)
     finish(&machine, NULL);
 }
 
-/* Rings of 16 chains of one descriptor each, of which the driver has made heads 0..available - 1 available. */
-static void make_rings(struct machine *machine, uint16_t available)
+/* Rings of chains of one descriptor each, of which the driver has made heads 0..available - 1 available. */
+static void make_rings(struct machine *machine, uint16_t available, bool packed)
 {
     struct driver driver = { .machine = machine, .memory = MACHINE_RAM, .queue_size = DRIVER_QUEUE_SIZE };
 
     memset(machine_memory(machine, MACHINE_RAM, DRIVER_HEADER), 0, DRIVER_HEADER);
-    for (uint16_t i = 0; i < DRIVER_QUEUE_SIZE; i++) {
-        *ring_descriptor(&driver, i) = (struct vring_desc){ .addr = MACHINE_RAM + DRIVER_DATA, .len = 1 };
-        ring_available(&driver)->ring[i] = i;
+    for (uint16_t i = 0; i < available; i++) {
+        if (packed) {
+            *ring_slot(&driver, i) = (struct vring_packed_desc){
+                .addr = MACHINE_RAM + DRIVER_DATA, .len = 1, .id = i, .flags = 1u << VRING_PACKED_DESC_F_AVAIL,
+            };
+        } else {
+            *ring_descriptor(&driver, i) = (struct vring_desc){ .addr = MACHINE_RAM + DRIVER_DATA, .len = 1 };
+            ring_available(&driver)->ring[i] = i;
+            ring_available(&driver)->idx = (uint16_t)(i + 1);
+        }
     }
-    ring_available(&driver)->idx = available;
 }
 
-static void open_queue(struct virtqueue *queue, struct platform *platform, struct virtqueue_journal *journal)
+static void open_queue(struct virtqueue *queue, struct platform *platform, struct virtqueue_journal *journal,
+                       bool packed)
 {
     assert_int_equal(virtqueue_init(queue, platform, DRIVER_QUEUE_SIZE), 0);
     virtqueue_keep_journal(queue, journal);
@@ -363,7 +368,7 @@ static void open_queue(struct virtqueue *queue, struct platform *platform, struc
         .size = DRIVER_QUEUE_SIZE, .vector = VIRTIO_MSI_NO_VECTOR, .descriptors = MACHINE_RAM + DRIVER_DESCRIPTORS,
         .available = MACHINE_RAM + DRIVER_AVAILABLE, .used = MACHINE_RAM + DRIVER_USED,
     };
-    assert_int_equal(virtqueue_enable(queue, false, false), 0);
+    assert_int_equal(virtqueue_enable(queue, packed ? 1ull << VIRTIO_F_RING_PACKED : 0), 0);
 }
 
 static void take(struct virtqueue *queue, uint16_t head)
@@ -406,17 +411,35 @@ static bool step(pid_t pid)
     return WIFSTOPPED(status);
 }
 
+/* What the driver finds in that place of what has been given back; -1: nothing yet. */
+static int given(const struct virtqueue *queue, uint16_t place, bool packed)
+{
+    const uint16_t both = 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
+
+    if (packed) {
+        return (queue->slots[place].flags & both) == both ? queue->slots[place].id : -1;
+    }
+    return queue->used->idx > place ? (int)queue->used->ring[place].id : -1;
+}
+
 /* Goes on from there: heads 0, 2, 3 and 4 come once, but for 0 and 3 if they have been given back, both or none. */
-static bool check_recovers(struct platform *platform, struct virtqueue_journal *journal)
+static bool check_recovers(struct platform *platform, struct virtqueue_journal *journal, bool packed)
 {
     struct virtqueue_chain *chain;
     struct virtqueue queue;
     uint16_t used;
+    bool seen;
 
-    open_queue(&queue, platform, journal);
-    virtqueue_recover(&queue);
-    used = queue.used->idx;
+    open_queue(&queue, platform, journal, packed);
+    seen = given(&queue, 1, packed) >= 0;
+    if (seen) {
+        assert_int_equal(given(&queue, 2, packed), 3);
+    }
+    assert_int_equal(virtqueue_recover(&queue), 0);
+    used = (uint16_t)queue.journal->used;
     assert_true(used == 1 || used == 3);
+    assert_int_equal(used, seen ? 3 : 1); /* what the driver can see has happened */
+    assert_int_equal(given(&queue, 1, packed), seen ? 0 : -1);
     if (used == 1) {
         take(&queue, 0);
     }
@@ -428,14 +451,14 @@ static bool check_recovers(struct platform *platform, struct virtqueue_journal *
     assert_int_equal(virtqueue_pop(&queue, &chain), VIRTQUEUE_EMPTY);
     assert_int_equal(queue.in_flight, used == 1 ? 4 : 2);
     virtqueue_complete(&queue, &queue.chain[2], 0);
-    assert_int_equal(queue.used->idx, used + 1);
-    assert_int_equal(queue.used->ring[used].id, 2);
+    assert_int_equal(given(&queue, used, packed), 2);
+    assert_int_equal(given(&queue, (uint16_t)(used + 1), packed), -1);
     virtqueue_finish(&queue);
     return used == 3;
 }
 
 /* Whatever instruction was the last one before the process was killed. */
-static void test_each_instruction(void **state)
+static void check_each_instruction(bool packed)
 {
     struct virtqueue_journal *journal =
         mmap(NULL, JOURNAL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -452,14 +475,13 @@ static void test_each_instruction(void **state)
     uint8_t *rings;
     pid_t pid;
 
-    (void)state;
     assert_true(journal != MAP_FAILED);
     machine_start(&machine, &(struct machine_options){ 0 });
     machine_stop_model(&machine);
     assert_int_equal(platform_create(&platform, &options, &error), 0);
     rings = machine_memory(&machine, MACHINE_RAM, DRIVER_HEADER);
-    make_rings(&machine, 5);
-    open_queue(&queue, platform, journal);
+    make_rings(&machine, 5, packed);
+    open_queue(&queue, platform, journal, packed);
     for (uint16_t head = 0; head < 4; head++) {
         take(&queue, head);
     }
@@ -471,17 +493,86 @@ static void test_each_instruction(void **state)
         }
         memcpy(now.journal, journal, JOURNAL_SIZE);
         memcpy(now.rings, rings, DRIVER_HEADER);
-        given_back += check_recovers(platform, journal);
+        given_back += check_recovers(platform, journal, packed);
         states++;
         memcpy(journal, now.journal, JOURNAL_SIZE);
         memcpy(rings, now.rings, DRIVER_HEADER);
     } while (step(pid));
-    assert_in_range(states, 11, 16); /* one for each store, and the first */
+    assert_in_range(states, 11, packed ? 26 : 16); /* one for each store, and the first */
     assert_in_range(given_back, 4, 6);
     virtqueue_finish(&queue);
     platform_destroy(platform);
     machine_finish(&machine);
     assert_int_equal(munmap(journal, JOURNAL_SIZE), 0);
+}
+
+static void test_each_instruction(void **state)
+{
+    (void)state;
+    check_each_instruction(false);
+}
+
+static void test_each_instruction_packed(void **state)
+{
+    (void)state;
+    check_each_instruction(true);
+}
+
+/* A packed queue's journal that says what cannot be is refused, and harms nobody. */
+static void test_journals_that_cannot_be(void **state)
+{
+    static uint64_t memory[JOURNAL_SIZE / sizeof(uint64_t)];
+    struct virtqueue_journal *journal = (struct virtqueue_journal *)(void *)memory;
+    const struct platform_options options = { .domain = MACHINE_DOMAIN };
+    struct platform *platform;
+    struct machine machine;
+    const char *error;
+
+    (void)state;
+    machine_start(&machine, &(struct machine_options){ 0 });
+    machine_stop_model(&machine);
+    assert_int_equal(platform_create(&platform, &options, &error), 0);
+    make_rings(&machine, 5, true);
+    for (unsigned int i = 0; i < 8; i++) {
+        struct virtqueue_journal_entry *const entry = journal->entry;
+        struct virtqueue queue;
+
+        memset(memory, 0, sizeof(memory));
+        journal->taken = 3;
+        entry[1] = (struct virtqueue_journal_entry){ .position = 2, .first = 4, .count = 2 };
+        entry[2] = (struct virtqueue_journal_entry){ .position = 3, .first = 6, .count = 1 };
+        entry[4].next = 5;
+        switch (i) {
+        case 1:
+            entry[1].count = 0;
+            break;
+        case 2:
+            entry[1].count = UINT16_MAX;
+            break;
+        case 3:
+            entry[1].first = DRIVER_QUEUE_SIZE;
+            break;
+        case 4:
+            entry[4].next = UINT16_MAX;
+            break;
+        case 5:
+            entry[4].next = 6; /* another's */
+            break;
+        case 6:
+            journal->taken = 4;
+            break;
+        case 7:
+            journal->used = 4;
+            break;
+        default:
+            break;
+        }
+        open_queue(&queue, platform, journal, true);
+        assert_int_equal(virtqueue_recover(&queue), i == 0 ? 0 : -EINVAL);
+        virtqueue_finish(&queue);
+    }
+    platform_destroy(platform);
+    machine_finish(&machine);
 }
 
 /* A file counts for one process, for the same devices and for what the predecessor has left, or the bus starts anew. */
@@ -685,6 +776,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_instruction),
+        cmocka_unit_test(test_each_instruction_packed),
+        cmocka_unit_test(test_journals_that_cannot_be),
         cmocka_unit_test(test_requests_msix),
         cmocka_unit_test(test_requests_intx),
         cmocka_unit_test(test_registers),

@@ -132,8 +132,8 @@ static void make(struct machine *machine)
     }
     assert_int_equal(platform_create(&kind->platform, &options, &error), 0);
     assert_int_equal(loop_create(&kind->loop, 8), 0);
-    assert_int_equal(virtio_device_init(&kind->device, 2, &operations, kind->loop, kind->platform, QUEUES, sizes, 0),
-                     0);
+    assert_int_equal(virtio_device_init(&kind->device, 2, &operations, kind->loop, kind->platform, QUEUES, sizes,
+                                        1ull << VIRTIO_F_RING_PACKED), 0);
     for (unsigned int i = 1; i < QUEUES; i += 2) {
         virtio_device_pull(&kind->device, i);
     }
@@ -297,7 +297,8 @@ static void test_longest_ring_and_chain(struct driver *device)
 /* Whether the device asks for notifications. */
 static bool listens(struct driver *driver)
 {
-    return !(ring_used(driver)->flags & VRING_USED_F_NO_NOTIFY);
+    return driver->packed ? ring_device_event(driver)->flags == VRING_PACKED_EVENT_FLAG_ENABLE
+                          : !(ring_used(driver)->flags & VRING_USED_F_NO_NOTIFY);
 }
 
 /* Nothing is taken before there is something to put in, and the driver is asked to notify only where chains lack. */
@@ -426,7 +427,7 @@ static void test_too_few_are_put_back(struct driver *device)
     expect_none(PULLED, VIRTIO_DEVICE_NONE);
     virtio_device_complete_together(&kind->device, PULLED, chain[0]);
     machine_settle(device->machine);
-    assert_int_equal(ring_used(&driver)->idx, 4);
+    assert_int_equal(driver_given(&driver), 4);
     for (unsigned int i = 0; i < 4; i++) {
         const struct vring_used_elem element = driver_wait(&driver);
 
@@ -440,6 +441,34 @@ static void test_too_few_are_put_back(struct driver *device)
     assert_int_equal(virtio_device_take(&kind->device, PULLED, &chain[0]), VIRTIO_DEVICE_NONE);
 }
 
+static void spoil_split(struct driver *driver, uint16_t head, unsigned int how)
+{
+    if (how == 1) {
+        ring_descriptor(driver, head)->flags |= VRING_DESC_F_NEXT;
+        ring_descriptor(driver, head)->next = 0xffff;
+    } else if (how == 2) {
+        ring_available(driver)->ring[driver->available - 1u] = 0xffff;
+    } else {
+        ring_available(driver)->idx = 0x8000;
+    }
+}
+
+static void spoil_packed(struct driver *driver, uint16_t id, unsigned int how)
+{
+    struct vring_packed_desc *const slot = ring_slot(driver, driver->ring.id[id].first);
+
+    if (how == 1) {
+        slot->flags |= VRING_DESC_F_INDIRECT; /* of a length that no table has */
+        slot->len = 1;
+    } else if (how == 2) {
+        slot->id = 0xffff;
+    } else {
+        for (unsigned int i = 0; i < driver->queue_size; i++) {
+            ring_slot(driver, i)->flags |= VRING_DESC_F_NEXT;
+        }
+    }
+}
+
 /* Broken ones are not given to the kind: the device asks for a reset, after which all is well. */
 static void test_broken_chains_of_a_pulled_queue(struct driver *device)
 {
@@ -449,20 +478,17 @@ static void test_broken_chains_of_a_pulled_queue(struct driver *device)
         uint16_t head = offer(&driver, 0);
 
         if (i == 0) {
-            ring_descriptor(&driver, head)->addr = machine_dma(device->machine, MACHINE_RAM) - 4096;
-        } else if (i == 1) {
-            ring_descriptor(&driver, head)->flags |= VRING_DESC_F_NEXT;
-            ring_descriptor(&driver, head)->next = 0xffff;
-        } else if (i == 2) {
-            ring_available(&driver)->ring[driver.available - 1u] = 0xffff;
+            ring_move(&driver, head, 0, machine_dma(device->machine, MACHINE_RAM) - 4096);
+        } else if (driver.packed) {
+            spoil_packed(&driver, head, i);
         } else {
-            ring_available(&driver)->idx = 0x8000;
+            spoil_split(&driver, head, i);
         }
         if (i == 0 && kind->device.queue[PULLED].places) {
             /* Where it goes is found out when it is to go there. */
             virtio_device_complete(&kind->device, PULLED, take(PULLED), 1);
             machine_settle(device->machine);
-            assert_int_equal(ring_used(&driver)->idx, 0);
+            assert_int_equal(driver_given(&driver), 0);
         } else {
             expect_none(PULLED, VIRTIO_DEVICE_LATER);
         }
@@ -487,7 +513,7 @@ static void test_one_of_several_is_not_granted(struct driver *device)
         const uint16_t head = offer(&driver, i);
 
         if (i == 1) {
-            ring_descriptor(&driver, head)->addr = machine_dma(device->machine, MACHINE_RAM) - 4096;
+            ring_move(&driver, head, 0, machine_dma(device->machine, MACHINE_RAM) - 4096);
         }
         chain[i] = take(PULLED);
         chain[i]->written = 7;
@@ -496,7 +522,7 @@ static void test_one_of_several_is_not_granted(struct driver *device)
     chain[1]->together = chain[2];
     virtio_device_complete_together(&kind->device, PULLED, chain[0]);
     machine_settle(device->machine);
-    assert_int_equal(ring_used(&driver)->idx, 0);
+    assert_int_equal(driver_given(&driver), 0);
     assert_true(driver_status(device) & VIRTIO_CONFIG_S_NEEDS_RESET);
     assert_int_equal(virtio_device_in_flight(&kind->device), 0);
     start(device, DRIVER_FEATURES);
@@ -579,7 +605,7 @@ static void test_letting_go(struct driver *device)
     machine_settle(device->machine);
     assert_int_equal(virtio_device_in_flight(&kind->device), 0);
     assert_int_equal(platform_buffers(kind->platform), 0);
-    assert_int_equal(ring_used(&driver)->idx, 2);
+    assert_int_equal(driver_given(&driver), 2);
     virtio_device_continue(&kind->device);
     machine_settle(device->machine);
     assert_int_equal(kind->held, 2);
@@ -599,7 +625,7 @@ static void test_letting_go(struct driver *device)
     virtio_device_stop(&kind->device);
     assert_int_equal(kind->held, 0);
     assert_int_equal(virtio_device_in_flight(&kind->device), 0);
-    assert_int_equal(ring_used(&driver)->idx, 0);
+    assert_int_equal(driver_given(&driver), 0);
 }
 
 /* Every offset and size: as far as it is within the space; never in the middle of a reset. */
