@@ -293,14 +293,15 @@ domU{number} {{
 
     # Running it
 
-    def run(self, until, unless=(), follow=None):
+    def run(self, until, unless=(), follow=None, disasters=DISASTERS):
         """Boots, and returns the Console once every pattern of `until` was seen (in any order;
         re.search over "who: text"). Raises Failed in any other case, such as a line that
-        matches one of `unless` or of DISASTERS. follow: called with each Line as it comes."""
+        matches one of `unless` or of `disasters`, which are given where one of them is wanted.
+        follow: called with each Line as it comes."""
         command = self.prepare()
         self.console = Console(self.log)
         missing = [re.compile(pattern) for pattern in until]
-        fatal = [re.compile(pattern) for pattern in (*unless, *DISASTERS)]
+        fatal = [re.compile(pattern) for pattern in (*unless, *disasters)]
         with (Processors(self.cpus), open(self.log, "w", encoding="utf-8") as log, Qemu(command) as qemu):
             start = time.monotonic()
             reason = f"timeout after {self.timeout} s"

@@ -200,8 +200,29 @@ static void check_backend(const struct domains *domains, const struct domain *do
     }
 }
 
+/* Colours came after 4.17, which passes over them. */
+static void check_colors(const struct domains *domains, const struct domain *domain, struct report *report)
+{
+    if (!domain->has_colors) {
+        return;
+    }
+    if (!domains->xen_4_22) {
+        report_property(report, REPORT_WARNING, domain->path, "llc-colors", "Xen 4.17 does not know this property");
+    } else if (domain->static_count != 0) {
+        report_property(report, REPORT_ERROR, domain->path, "llc-colors",
+                        "Xen gives memory by colours or at fixed places (xen,static-mem), not both");
+    }
+}
+
 void construction_check(const struct domains *domains, const struct host *host, struct report *report)
 {
+    bool has_xenstore = host->has_dom0;
+
+    for (size_t i = 0; i < domains->count; i++) {
+        const bool capable = (domains->domains[i]->capabilities & CAPABILITY_XENSTORE) != 0;
+
+        has_xenstore = has_xenstore || (domains->xen_4_22 && capable);
+    }
     for (size_t i = 0; i < domains->count; i++) {
         const struct domain *domain = domains->domains[i];
 
@@ -209,9 +230,11 @@ void construction_check(const struct domains *domains, const struct host *host, 
         for (unsigned int j = 0; j < domain->static_count; j++) {
             check_static_memory(domains, domain, &domain->static_memory[j], host, report);
         }
-        if (domain->has_colors && domain->static_count != 0) {
-            report_property(report, REPORT_ERROR, domain->path, "llc-colors",
-                            "Xen gives memory by colours or at fixed places (xen,static-mem), not both");
+        check_colors(domains, domain, report);
+        if (domain->wants_xenstore && !has_xenstore) {
+            report_property(report, REPORT_ERROR, domain->path, "xen,enhanced",
+                            "wants a xenstore, which is dom0's, and this tree starts none; \"no-xenstore\" gives a "
+                            "grant table alone");
         }
         check_vpl011(domain, host, report);
         check_redistributors(domains, domain, report);

@@ -188,19 +188,17 @@ static void read_shared_memory(const struct host_tree_walk *walk, struct domain 
 }
 
 /* Xen's own: enabled, also when it has no value or is not a string; "no-xenstore" too gives a grant table. */
-static bool read_enhanced(const struct host_tree_walk *walk, bool xen_4_22)
+static void read_enhanced(const struct host_tree_walk *walk, struct domain *domain, bool xen_4_22)
 {
     int length = 0;
     const char *value = fdt_getprop(walk->tree->fdt, walk->node, "xen,enhanced", &length);
 
     if (value == NULL) {
-        return false;
+        return;
     }
-    if (memchr(value, '\0', (size_t)length) == NULL) {
-        return true;
-    }
-    return strcmp(value, "enabled") == 0 || strcmp(value, "no-xenstore") == 0 ||
-           (xen_4_22 && strcmp(value, "legacy") == 0);
+    domain->wants_xenstore = memchr(value, '\0', (size_t)length) == NULL || strcmp(value, "enabled") == 0 ||
+                             (xen_4_22 && strcmp(value, "legacy") == 0);
+    domain->enhanced = domain->wants_xenstore || strcmp(value, "no-xenstore") == 0;
 }
 
 /*
@@ -258,7 +256,7 @@ static void read_domain(const struct host_tree_walk *walk, const struct host *ho
     domain->layout.vpl011 = fdt_getprop(fdt, walk->node, "vpl011", NULL) != NULL;
     domain->layout.vpci = fdt_getprop(fdt, walk->node, "vpci", NULL) != NULL;
     domain->layout.direct_mapped = fdt_getprop(fdt, walk->node, "direct-map", NULL) != NULL;
-    domain->enhanced = read_enhanced(walk, xen_4_22);
+    read_enhanced(walk, domain, xen_4_22);
     domain->has_colors = fdt_getprop(fdt, walk->node, "llc-colors", NULL) != NULL;
     (void)read_cell(walk, "capabilities", &domain->capabilities);
     domain->has_nr_spis = read_cell(walk, "nr_spis", &domain->nr_spis);

@@ -23,6 +23,7 @@
 /* Bits of `capabilities`. */
 #define CAPABILITY_CONTROL  0x1u
 #define CAPABILITY_HARDWARE 0x2u
+#define CAPABILITY_XENSTORE 0x4u
 
 #define DOMAIN_BRIDGES_MAX 4u /* xen/ioreq-pci/private.h: IOREQ_PCI_BRIDGES */
 
@@ -54,7 +55,8 @@ struct domain {
     uint32_t cpus;
     bool has_memory;           /* and says how much in a way that can be used: */
     uint64_t memory_kib;
-    bool enhanced;
+    bool enhanced;             /* it has a grant table */
+    bool wants_xenstore;       /* and a xenstore */
     bool has_nr_spis;
     uint32_t nr_spis;
     bool has_kernel;
