@@ -101,6 +101,28 @@ def node_says_the_same(blob):
         assert names == list(said["nodes"]), names
 
 
+# Tree -> property, what is wrong, and what would be right.
+SAID = {
+    "bad-ram": ("secondary-emulated-pci-host-bridge",
+                "memory_address 0x46000000: 0x46000000-0x47ffffff overlaps guest RAM 0x40000000-0x47ffffff",
+                "move one of them"),
+    "bad-irq-31": ("secondary-emulated-pci-host-bridge", "irq_start 31",
+                   "must be the absolute interrupt id of an SPI, 32 to 991"),
+    "bad-memory-length": ("memory", "length 4 bytes", "expected 8 bytes (2 cells, the number of KiB)"),
+    "bad-child-irqs-1": ("xen,irqs", "must be two cells: the first interrupt and how many",
+                         "must be two cells: the first interrupt and how many"),
+    "bad-cpus-missing": ("cpus", "missing: Xen cannot build the domain without it", None),
+}
+
+
+def what_would_be_right_is_apart():
+    """From what is wrong, and from the property."""
+    for name, said in SAID.items():
+        blob = next(blob for blob in BLOBS if blob.endswith(f"/{name}.dtb"))
+        message = document_of("check", blob, status=1)["messages"][0]
+        assert (message["property"], message["what"], message["instead"]) == said, message
+
+
 def hostile_names_are_text():
     """Bytes that are no text, quotes and backslashes in a domain's name."""
     blob = next(blob for blob in BLOBS if blob.endswith("good-plain.dtb"))
@@ -135,7 +157,8 @@ def not_printed():
 
 def main():
     """All cases."""
-    cases = [(hostile_names_are_text,), (several_files_in_one_document,), (not_printed,)]
+    cases = [(function,) for function in (
+        what_would_be_right_is_apart, hostile_names_are_text, several_files_in_one_document, not_printed)]
     for blob in BLOBS:
         cases += [(check_says_the_same, blob), (map_says_the_same, blob)]
         if "/good-" in blob:
