@@ -80,6 +80,20 @@ static void add_holes(struct space *space, unsigned int address_bits)
     }
 }
 
+/* A direct-mapped guest's RAM may lie where its grant table would be, if it had one: then it is RAM. */
+static bool is_replaced(const struct domain *domain, const struct domain_range *range)
+{
+    bool replaced = false;
+
+    for (unsigned int i = 0; i < domain->range_count && !replaced; i++) {
+        const struct domain_range *other = &domain->ranges[i];
+
+        replaced = range->kind == DOMAIN_LAYOUT && other->kind == DOMAIN_RAM && !domain->enhanced &&
+                   (range->base - other->base < other->size || other->base - range->base < range->size);
+    }
+    return replaced;
+}
+
 void space_read(struct space *space, const struct domain *domain, unsigned int address_bits)
 {
     static const enum space_kind kinds[] = {
@@ -94,7 +108,9 @@ void space_read(struct space *space, const struct domain *domain, unsigned int a
         const struct domain_range *range = &domain->ranges[i];
         const struct bridge_window window = {range->base, range->size};
 
-        add_range(space, kinds[range->kind], -1, range->name, &window);
+        if (!is_replaced(domain, range)) {
+            add_range(space, kinds[range->kind], -1, range->name, &window);
+        }
     }
     for (unsigned int i = 0; i < domain->bridge_count; i++) {
         add_bridge(space, (int)i, &domain->bridges[i].bridge);

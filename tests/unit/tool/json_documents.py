@@ -78,6 +78,8 @@ def map_says_the_same(blob):
             if bridge["kind"] == "pci":
                 assert total == bridge["interrupts"]["all"]["count"]
                 assert bridge["buses"] << 20 == bridge["windows"]["ecam"]["size"]
+    marked = any(part["overlaps"] for domain in said.get("domains", []) for part in domain["ranges"])
+    assert not marked or said["verdict"] == "refused", "it marks what check accepts"
     drawn = re.findall(r"^([ *!]) 0x([0-9a-f]{13,16}) - 0x([0-9a-f]{13,16}) +[0-9.]+ \w+  (.*)$", text, re.M)
     assert lines == [(mark, int(first, 16), int(last, 16), name) for mark, first, last, name in drawn], text
 
