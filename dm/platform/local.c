@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "claims.h"
+#include "copies.h"
 #include "dm_op.h"
 #include "grants.h"
 #include "memory.h"
@@ -27,20 +28,13 @@
 #define FUNCTIONS    256u /* of bus 0 */
 #define WAIT_SECONDS 10
 #define NO_PAGE      UINT32_MAX
-#define COPIES_MAX   64u
-
-struct wanted_copy {
-    struct platform_copy *piece;
-    bool to_guest;
-};
 
 struct platform {
     struct local_guest *guest;
     bool left;
     struct memory *memory; /* NULL with grants */
     struct platform_invalidation invalidation;
-    unsigned int copies;
-    struct wanted_copy copy[COPIES_MAX];
+    struct platform_copies copies;
 };
 
 struct grant {
@@ -998,25 +992,34 @@ static bool copy(struct local_guest *guest, const struct platform_copy *piece, b
 void platform_copy(struct platform *platform, struct platform_copy *piece, unsigned int count, bool to_guest)
 {
     for (unsigned int i = 0; i < count; i++) {
-        if (platform->copies == COPIES_MAX) {
+        if (platform_copies_count(&platform->copies) == PLATFORM_COPIES_MAX) {
             platform_copy_end(platform);
         }
-        platform->copy[platform->copies++] = (struct wanted_copy){ &piece[i], to_guest };
+        platform_copies_add(&platform->copies, &piece[i], to_guest);
     }
 }
 
 void platform_copy_end(struct platform *platform)
 {
     struct local_guest *guest = platform->guest;
+    struct platform_copies *copies = &platform->copies;
+    uintptr_t page = 0;
 
     if (guest->looked_up) {
         guest->looked_up(guest->looked_up_opaque);
     }
-    guest->counters.grant_copies += platform->copies > 0;
-    for (unsigned int i = 0; i < platform->copies; i++) {
-        platform->copy[i].piece->failed = !copy(guest, platform->copy[i].piece, platform->copy[i].to_guest);
+    guest->counters.grant_copies += platform_copies_count(copies) > 0;
+    for (unsigned int i = 0; i < platform_copies_count(copies); i++) {
+        const struct platform_wanted_copy *const wanted = platform_copies_at(copies, i);
+        struct platform_copy *const piece = wanted->piece;
+        const uintptr_t first = (uintptr_t)piece->memory / PLATFORM_GRANT_PAGE;
+
+        guest->counters.grant_pages += first != page;
+        guest->counters.grant_pages += ((uintptr_t)piece->memory + piece->length - 1) / PLATFORM_GRANT_PAGE - first;
+        piece->failed = !copy(guest, piece, wanted->to_guest);
+        page = first;
     }
-    platform->copies = 0;
+    platform_copies_clear(copies);
 }
 
 int platform_interrupt(struct platform *platform, uint32_t interrupt, bool level)

@@ -188,10 +188,12 @@ struct platform_copy {
     bool failed;      /* it was not copied, or in part: not granted, or not for writing */
 };
 
+#define PLATFORM_COPY_SMALL 16u /* bytes: pieces up to here are copied for less if their memory is in one page */
+
 /*
  * With BRIDGE_FLAG_GRANTS only: wants pieces to be copied, to the guest or from it. All that is wanted is done when
- * platform_copy_end() returns, by one system call for some dozens of pages. Until then the pieces must stay where they
- * are. Nothing is mapped, nor is anything of the guest in use afterwards.
+ * platform_copy_end() returns, by one system call for some dozens of pages, the small ones last. Until then the pieces
+ * must stay where they are. Nothing is mapped, nor is anything of the guest in use afterwards.
  */
 void platform_copy(struct platform *platform, struct platform_copy *piece, unsigned int count, bool to_guest);
 void platform_copy_end(struct platform *platform);

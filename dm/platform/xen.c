@@ -38,6 +38,7 @@
 #include <xentoollog.h>
 
 #include "claims.h"
+#include "copies.h"
 #include "dm_op.h"
 #include "grants.h"
 #include "memory.h"
@@ -47,7 +48,7 @@
 #define PAGE_SIZE      4096u
 #define VCPUS_MAX      PLATFORM_VCPUS_MAX
 #define GRANTS_MAX     (PLATFORM_GRANT_BYTES / PLATFORM_GRANT_PAGE + 1u) /* pages of what is contiguous */
-#define COPIES_MAX     64u
+#define SEGMENTS_MAX   64u
 #define EVENTS_MAX     64u /* taken by one platform_serve(), so that other work gets its turn */
 #define PLACE_MS       (BRIDGE_HOLD_MS + 5000u)
 #define PLACE_PAUSE_MS 200u
@@ -55,12 +56,11 @@
 #define LIMIT_SHARE    4u  /* of the free memory of this domain is this part for what is mapped of the guest */
 #define LIMIT_LEAST    0x2000000u
 
-
-/* To be made by one system call: pages, and the pieces that they are of. */
-struct copies {
+/* To be copied by one system call: pages, and the pieces that they are of. */
+struct segments {
     unsigned int count;
-    xengnttab_grant_copy_segment_t segment[COPIES_MAX];
-    struct platform_copy *piece[COPIES_MAX];
+    xengnttab_grant_copy_segment_t segment[SEGMENTS_MAX];
+    struct platform_copy *piece[SEGMENTS_MAX];
 };
 
 struct doorbell {
@@ -80,7 +80,8 @@ struct platform {
     xenevtchn_handle *evtchn;
     evtchn_port_t wake[2]; /* an event channel from us to us: notified here, pending there */
     xengnttab_handle *gnttab; /* NULL without BRIDGE_FLAG_GRANTS */
-    struct copies copies;
+    struct platform_copies copies;
+    struct segments segments;
     xentoollog_logger *silence;
 
     bool has_server;
@@ -769,14 +770,27 @@ static void unmap_grants(struct platform *platform, void *memory, uint64_t lengt
     (void)xengnttab_unmap(platform->gnttab, first, pages);
 }
 
-static void add_copy(struct copies *copies, struct platform_copy *piece, const xengnttab_grant_copy_segment_t *segment)
+static void copy_segments(struct platform *platform)
 {
-    copies->piece[copies->count] = piece;
-    copies->segment[copies->count++] = *segment;
+    struct segments *segments = &platform->segments;
+    const bool failed =
+        segments->count > 0 && xengnttab_grant_copy(platform->gnttab, segments->count, segments->segment) != 0;
+
+    for (unsigned int i = 0; i < segments->count; i++) {
+        segments->piece[i]->failed |= failed || segments->segment[i].status != GNTST_okay;
+    }
+    segments->count = 0;
+}
+
+static void add_segment(struct segments *segments, struct platform_copy *piece,
+                        const xengnttab_grant_copy_segment_t *segment)
+{
+    segments->piece[segments->count] = piece;
+    segments->segment[segments->count++] = *segment;
 }
 
 /* Page by page. */
-static void add_copies(struct platform *platform, struct platform_copy *piece, bool to_guest)
+static void add_segments(struct platform *platform, struct platform_copy *piece, bool to_guest)
 {
     struct platform_grants grants;
     char *memory = piece->memory;
@@ -801,7 +815,7 @@ static void add_copies(struct platform *platform, struct platform_copy *piece, b
             segment.dest.virt = memory;
             segment.flags = GNTCOPY_source_gref;
         }
-        add_copy(&platform->copies, piece, &segment);
+        add_segment(&platform->segments, piece, &segment);
         memory += length;
         left -= length;
     }
@@ -809,23 +823,27 @@ static void add_copies(struct platform *platform, struct platform_copy *piece, b
 
 void platform_copy_end(struct platform *platform)
 {
-    struct copies *copies = &platform->copies;
-    const bool failed =
-        copies->count > 0 && xengnttab_grant_copy(platform->gnttab, copies->count, copies->segment) != 0;
+    struct platform_copies *copies = &platform->copies;
 
-    for (unsigned int i = 0; i < copies->count; i++) {
-        copies->piece[i]->failed |= failed || copies->segment[i].status != GNTST_okay;
+    for (unsigned int i = 0; i < platform_copies_count(copies); i++) {
+        const struct platform_wanted_copy *const wanted = platform_copies_at(copies, i);
+
+        if (platform->segments.count > SEGMENTS_MAX - GRANTS_MAX) {
+            copy_segments(platform);
+        }
+        add_segments(platform, wanted->piece, wanted->to_guest);
     }
-    copies->count = 0;
+    copy_segments(platform);
+    platform_copies_clear(copies);
 }
 
 void platform_copy(struct platform *platform, struct platform_copy *piece, unsigned int count, bool to_guest)
 {
     for (unsigned int i = 0; i < count; i++) {
-        if (platform->copies.count > COPIES_MAX - GRANTS_MAX) {
+        if (platform_copies_count(&platform->copies) == PLATFORM_COPIES_MAX) {
             platform_copy_end(platform);
         }
-        add_copies(platform, &piece[i], to_guest);
+        platform_copies_add(&platform->copies, &piece[i], to_guest);
     }
 }
 

@@ -18,6 +18,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 
+#include "platform/grants.h"
 #include "ring.h"
 
 #define NO_HEAD UINT16_MAX
@@ -40,11 +41,34 @@ static size_t vectors_of_all(const struct virtqueue *queue)
     return queue->size_max * (VIRTQUEUE_VECTORS + vectors_of_long(queue));
 }
 
+/*
+ * Places for buffers: first all that are for small ones, such as headers and status bytes, in as few pages as possible
+ * (PLATFORM_COPY_SMALL), then the others.
+ */
+static size_t small_places_size(const struct virtqueue *queue)
+{
+    const size_t bytes = (size_t)queue->size_max * PLATFORM_COPY_SMALL;
+
+    return (bytes + PLATFORM_GRANT_PAGE - 1) / PLATFORM_GRANT_PAGE * PLATFORM_GRANT_PAGE;
+}
+
+static size_t places_size(const struct virtqueue *queue)
+{
+    return small_places_size(queue) + (size_t)queue->size_max * PLATFORM_GRANT_BYTES;
+}
+
+static void *place_of(const struct virtqueue *queue, uint16_t index, uint32_t length)
+{
+    return length <= PLATFORM_COPY_SMALL
+               ? queue->places + (size_t)index * PLATFORM_COPY_SMALL
+               : queue->places + small_places_size(queue) + (size_t)index * PLATFORM_GRANT_BYTES;
+}
+
 /* Address space: what no request has used takes no memory. */
 static bool make_places(struct virtqueue *queue)
 {
-    void *places = mmap(NULL, (size_t)queue->size_max * PLATFORM_GRANT_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *places = mmap(NULL, places_size(queue), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                        -1, 0);
 
     queue->places = places == MAP_FAILED ? NULL : places;
     queue->pieces = calloc(vectors_of_all(queue), sizeof(*queue->pieces));
@@ -206,7 +230,7 @@ void virtqueue_finish(struct virtqueue *queue)
     free(queue->mappings);
     free(queue->pieces);
     if (queue->places) {
-        (void)munmap(queue->places, (size_t)queue->size_max * PLATFORM_GRANT_BYTES);
+        (void)munmap(queue->places, places_size(queue));
     }
     queue->own = NULL;
     queue->chain = NULL;
@@ -320,7 +344,7 @@ bool virtqueue_add_segment(struct virtqueue *queue, struct virtqueue_chain *chai
     if (queue->places) {
         chain->piece[count] = (struct platform_copy){
             .address = address,
-            .memory = queue->places + (size_t)place * PLATFORM_GRANT_BYTES,
+            .memory = place_of(queue, place, length),
             .length = length,
         };
     }

@@ -168,7 +168,7 @@ struct virtqueue {
     struct iovec *mappings;        /* NULL with grants */
     struct platform_copy *pieces;  /* NULL without grants */
     uint64_t long_used[VIRTQUEUE_SIZE_MAX / 64]; /* one bit a place for the segments of a long chain */
-    unsigned char *places; /* for buffers, PLATFORM_GRANT_BYTES for each descriptor; NULL without grants */
+    unsigned char *places; /* for buffers, two for each descriptor (place_of() in queue.c); NULL without grants */
 };
 
 /* size_max: a power of two up to VIRTQUEUE_SIZE_MAX. -ENOMEM. */

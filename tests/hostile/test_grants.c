@@ -235,6 +235,29 @@ static void test_system_calls_of_many_requests(struct driver *driver)
     assert_in_range(counters->grant_copies, 2, 6); /* as they end */
 }
 
+/* All headers are in one page of ours, and copied one after the other, whatever is between them in the chains. */
+static void test_small_copies_share_a_page(struct driver *driver)
+{
+    struct local_counters *const counters = local_guest_counters(driver->machine->guest);
+    const uint32_t types[] = { VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT };
+
+    for (unsigned int i = 0; i < 2; i++) {
+        faults_hold();
+        counters->grant_pages = 0;
+        for (unsigned int slot = 0; slot < 5; slot++) {
+            ring_publish(driver, blk_add(driver, slot, types[i], 8ull * slot, PAGE));
+        }
+        driver_kick(driver);
+        machine_settle(driver->machine);
+        assert_int_equal(counters->grant_pages, types[i] == VIRTIO_BLK_T_OUT ? 5 + 1 : 1);
+        faults_release();
+        for (unsigned int slot = 0; slot < 5; slot++) {
+            (void)driver_wait(driver);
+            assert_int_equal(*blk_status(driver, slot), VIRTIO_BLK_S_OK);
+        }
+    }
+}
+
 /* Not offered, so not known. */
 static void test_indirect(struct driver *driver)
 {
@@ -448,6 +471,7 @@ int main(void)
         grants_test(test_status_not_granted),
         grants_test(test_system_calls_of_a_request),
         grants_test(test_system_calls_of_many_requests),
+        grants_test(test_small_copies_share_a_page),
         grants_test(test_indirect),
         grants_test(test_ring_not_granted),
         grants_test(test_chains_that_share_descriptors),
