@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * See command_line.h. getopt_long() gets one list of all names: first the program's options, then the kinds.
+ * See command_line.h. getopt_long() gets one list of all names: first the program's options, then the kinds. The first
+ * fault of a command line ends the look at it; of a file all are told, each with its line.
  */
 #include "command_line.h"
 
@@ -8,6 +9,8 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "config_file.h"
 
 #define DOMAIN_MAX     0x7fefu /* those above are reserved (Xen's public/xen.h) */
 #define POLL_US_MAX    1000u
@@ -33,6 +36,8 @@ struct general {
     const char *control;
     const char *ask;
     const char *state;
+    const char *config;
+    bool check_config;
     bool no_msix;
     bool share;
     bool no_ready;
@@ -67,6 +72,10 @@ static const struct setting general_settings[] = {
       "be no device model, but ask one that listens there: the words that follow are a command and its arguments, "
       "NAME=VALUE; 'help' lists them",
       offsetof(struct general, ask), 0, 0 },
+    { "config", SETTING_TEXT, false, "FILE", NULL,
+      "options and devices that a file says as well: see CONFIGURATION FILE in the manual page",
+      offsetof(struct general, config), 0, 0 },
+    FLAG(check_config, "check-config", "say all that is wrong with the command line and the file, and serve nothing"),
     { "map-limit", SETTING_NUMBER, false, "MIB", "a quarter of the memory that is free here, 32 at least",
       "map at most so much of the guest's memory at a time", offsetof(struct general, map_limit), MAP_LIMIT_MIN,
       UINT32_MAX },
@@ -92,8 +101,29 @@ static const struct setting device_settings[] = {
 };
 static const struct settings every_device = SETTINGS(device_settings);
 
-/* By kind and place: the options of the devices. */
+/* By place: the options of the devices. */
 static void *device_options[MODEL_DEVICES_MAX];
+
+/* What is parsed, and how far. */
+struct parser {
+    struct command_line *line;
+    struct general values;
+    uint64_t given; /* one bit a program's option: the command line has said it */
+    unsigned int device_line[MODEL_DEVICES_MAX]; /* in the file; 0: on the command line */
+
+    /* While the file is read: */
+    unsigned int faults;
+    unsigned int section_line; /* 0: no section that is to be ended */
+    unsigned int section_faults; /* when it began */
+    const char *section;
+    struct model_device *device; /* NULL: it is the program's, or unknown */
+    bool program;
+    unsigned int program_line; /* where that section began; 0: nowhere yet */
+    uint64_t seen; /* one bit a setting of the section */
+};
+
+/* The file, if there is one, whose texts are borrowed by the options. */
+static struct config_file config_file;
 
 static int wrong(const char *what, const char *value)
 {
@@ -217,49 +247,241 @@ static char *cut(char **rest)
     return start;
 }
 
-static int set_of_device(const struct model_device *device, void *options, const char *name, const char *value)
+/* `error` is set unless the result is -ENOENT: it has no setting of that name. */
+static int set_of_device(struct model_device *device, const char *name, const char *value,
+                         char error[SETTINGS_ERROR_MAX])
 {
-    char error[SETTINGS_ERROR_MAX];
-    int result = settings_set(&every_device, (void *)(uintptr_t)device, name, value, error);
+    const int result = settings_set(&every_device, device, name, value, error);
 
-    if (result == -ENOENT) {
-        result = settings_set(&device->kind->settings, options, name, value, error);
-    }
-    if (result == -ENOENT) {
-        return wrong_setting(device->kind->name, NULL, "knows no option", name);
-    }
-    return result ? wrong_setting(device->kind->name, name, error, value) : 0;
+    return result == -ENOENT
+               ? settings_set(&device->kind->settings, (void *)(uintptr_t)device->options, name, value, error)
+               : result;
 }
 
-static int parse_device(struct command_line *line, const struct kind *kind, char *argument)
+/* The next device, which is not counted yet. NULL: there are too many, or there is no memory; `why` says so. */
+static struct model_device *begin_device(struct parser *parser, const struct kind *kind, const char **why)
 {
-    const unsigned int place = line->model.device_count;
-    struct model_device *device = &line->model.device[place];
-    char *rest = argument;
+    const unsigned int place = parser->line->model.device_count;
+    struct model_device *device = &parser->line->model.device[place];
 
     if (place == MODEL_DEVICES_MAX) {
-        return wrong("too many devices", argument ? argument : kind->name);
+        *why = "too many devices";
+        return NULL;
     }
+    free(device_options[place]);
     device_options[place] = calloc(1, kind->options_size ? kind->options_size : 1);
     if (!device_options[place]) {
-        return wrong("no memory for a device", kind->name);
+        *why = "no memory for a device";
+        return NULL;
     }
     *device = (struct model_device){ .kind = kind, .options = device_options[place] };
+    return device;
+}
+
+static int parse_device(struct parser *parser, const struct kind *kind, char *argument)
+{
+    const char *why;
+    struct model_device *device = begin_device(parser, kind, &why);
+    char *rest = argument;
+
+    if (!device) {
+        return wrong(why, argument ? argument : kind->name);
+    }
     for (bool first = needs_first(kind); rest; first = false) {
         char *const word = cut(&rest);
         char *const equals = first ? NULL : strchr(word, '=');
+        const char *const name = first ? kind->settings.setting[0].name : word;
+        const char *const value = first ? word : equals ? equals + 1 : NULL;
+        char error[SETTINGS_ERROR_MAX];
+        int result;
 
         if (equals) {
             *equals = '\0';
         }
-        if (set_of_device(device, device_options[place], first ? kind->settings.setting[0].name : word,
-                          first    ? word
-                          : equals ? equals + 1
-                                   : NULL)) {
-            return -1;
+        result = set_of_device(device, name, value, error);
+        if (result) {
+            return result == -ENOENT ? wrong_setting(kind->name, NULL, "knows no option", name)
+                                     : wrong_setting(kind->name, name, error, value);
         }
     }
-    line->model.device_count++;
+    parser->line->model.device_count++;
+    return 0;
+}
+
+static void file_fault(struct parser *parser, unsigned int line, const char *what, const char *value)
+{
+    (void)fprintf(stderr, PROGRAM ": %s:%u: %s%s%s%s\n", parser->values.config, line, what, value ? ": '" : "",
+                  value ? value : "", value ? "'" : "");
+    parser->faults++;
+}
+
+static void setting_fault(struct parser *parser, const struct config_file_entry *entry, const char *error)
+{
+    char what[2 * SETTINGS_ERROR_MAX];
+
+    (void)snprintf(what, sizeof(what), "[%s] %.100s %s", entry->section, entry->name, error);
+    file_fault(parser, entry->line, what, entry->value);
+}
+
+static void line_fault(void *opaque, unsigned int line, const char *what)
+{
+    file_fault(opaque, line, what, NULL);
+}
+
+/* What must be said and was not; where something was wrong that may have been it. */
+static void end_section(struct parser *parser)
+{
+    const char *missing =
+        parser->device && parser->faults == parser->section_faults
+            ? settings_missing(&parser->device->kind->settings, parser->device->options)
+            : NULL;
+    char what[SETTINGS_ERROR_MAX];
+
+    if (missing) {
+        (void)snprintf(what, sizeof(what), "[%s] %s is missing", parser->section, missing);
+        file_fault(parser, parser->section_line, what, NULL);
+    }
+    parser->line->model.device_count += parser->device != NULL;
+    parser->device = NULL;
+    parser->program = false;
+}
+
+static void begin_program(struct parser *parser, unsigned int line)
+{
+    char what[SETTINGS_ERROR_MAX];
+
+    if (parser->program_line) {
+        (void)snprintf(what, sizeof(what), "[" PROGRAM "] is there already, in line %u", parser->program_line);
+        file_fault(parser, line, what, NULL);
+    }
+    parser->program = true;
+    parser->program_line = line;
+}
+
+/* [KIND NAME] or [KIND] */
+static void begin_section(struct parser *parser, const struct config_file_entry *entry)
+{
+    const size_t length = strcspn(entry->section, " ");
+    const struct kind *kind = kind_of_name(entry->section, length);
+    const char *why = "no section has such a title: it is " PROGRAM ", or begins with a kind of device";
+
+    end_section(parser);
+    parser->section = entry->section;
+    parser->section_line = entry->line;
+    parser->seen = 0;
+    if (strcmp(entry->section, PROGRAM) == 0) {
+        begin_program(parser, entry->line);
+    } else if (kind && (parser->device = begin_device(parser, kind, &why))) {
+        parser->device->name = entry->section[length] ? entry->section + length + 1 : NULL;
+        parser->device_line[parser->line->model.device_count] = entry->line;
+    } else {
+        file_fault(parser, entry->line, why, entry->section);
+    }
+    parser->section_faults = parser->faults;
+}
+
+/* Whether it is the first of its name in its section; those that are unknown, too. */
+static bool first_of_name(struct parser *parser, const struct settings *settings, const char *name, unsigned int base)
+{
+    for (unsigned int i = 0; i < settings->count; i++) {
+        const uint64_t bit = 1ull << (base + i);
+
+        if (strcmp(settings->setting[i].name, name) == 0) {
+            const bool first = !(parser->seen & bit) || settings->setting[i].type == SETTING_TEXTS;
+
+            parser->seen |= bit;
+            return first;
+        }
+    }
+    return true;
+}
+
+static bool of_command_line_alone(const char *name)
+{
+    static const char *const names[] = { "ask", "check-config", "config", "help", "version" };
+
+    for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One bit of `given`; 0: there is none of that name. */
+static uint64_t option_bit(const char *name)
+{
+    for (unsigned int i = 0; i < general.count; i++) {
+        if (strcmp(general.setting[i].name, name) == 0) {
+            return 1ull << i;
+        }
+    }
+    return 0;
+}
+
+static int set_program(struct parser *parser, const struct config_file_entry *entry, char error[SETTINGS_ERROR_MAX])
+{
+    struct general beaten = parser->values; /* what the command line says counts; the value is to be right all the same */
+
+    if (of_command_line_alone(entry->name)) {
+        (void)snprintf(error, SETTINGS_ERROR_MAX, "belongs on the command line");
+        return -EINVAL;
+    }
+    return settings_set(&general, parser->given & option_bit(entry->name) ? &beaten : &parser->values, entry->name,
+                        entry->value, error);
+}
+
+static void set_in_section(struct parser *parser, const struct config_file_entry *entry)
+{
+    const bool first = parser->program ? first_of_name(parser, &general, entry->name, 0)
+                                       : first_of_name(parser, &every_device, entry->name, 0) &&
+                                             first_of_name(parser, &parser->device->kind->settings, entry->name,
+                                                           every_device.count);
+    char error[SETTINGS_ERROR_MAX];
+    int result;
+
+    if (!first) {
+        setting_fault(parser, entry, "is there already, in the same section");
+        return;
+    }
+    if (!parser->program && strcmp(entry->name, "name") == 0) {
+        setting_fault(parser, entry, "is what stands in the section's title");
+        return;
+    }
+    result = parser->program ? set_program(parser, entry, error)
+                             : set_of_device(parser->device, entry->name, entry->value, error);
+    if (result) {
+        setting_fault(parser, entry, result == -ENOENT ? "is not known" : error);
+    }
+}
+
+static void take_entry(void *opaque, const struct config_file_entry *entry)
+{
+    struct parser *parser = opaque;
+
+    if (!entry->name) {
+        begin_section(parser, entry);
+    } else if (parser->program || parser->device) {
+        set_in_section(parser, entry);
+    } else if (*entry->section == '\0') {
+        file_fault(parser, entry->line, "stands before the first section", entry->name);
+    }
+}
+
+static int read_config(struct parser *parser)
+{
+    const struct config_file_reader reader = { take_entry, line_fault, parser };
+    char error[CONFIG_FILE_ERROR_MAX];
+
+    if (config_file.content) {
+        return wrong("--config may be given once", parser->values.config);
+    }
+    if (config_file_load(&config_file, parser->values.config, error)) {
+        (void)fprintf(stderr, PROGRAM ": %s: %s\n", parser->values.config, error);
+        return -1;
+    }
+    config_file_read(&config_file, &reader);
+    end_section(parser);
     return 0;
 }
 
@@ -272,17 +494,15 @@ static char *argument_of(const struct kind *kind, int argc, char **argv)
     return optarg;
 }
 
-static int parse_options(struct command_line *line, struct general *values, int argc, char **argv)
+/* First the program's options, then the kinds. A flag may have a value behind '=', to take back what a file says. */
+static void list_options(struct option list[LONG_OPTIONS])
 {
-    struct option list[LONG_OPTIONS] = { 0 };
-    int option;
-
     if (general.count + kind_count() >= LONG_OPTIONS) {
         abort(); /* a matter of this program alone */
     }
     for (unsigned int i = 0; i < general.count; i++) {
         list[i] = (struct option){ general.setting[i].name,
-                                   general.setting[i].value ? required_argument : no_argument, NULL,
+                                   general.setting[i].value ? required_argument : optional_argument, NULL,
                                    OPTION_FIRST + (int)i };
     }
     for (unsigned int i = 0; kinds[i]; i++) {
@@ -291,9 +511,29 @@ static int parse_options(struct command_line *line, struct general *values, int 
             OPTION_FIRST + (int)(general.count + i),
         };
     }
+}
+
+static int parse_option(struct parser *parser, unsigned int index)
+{
+    const struct setting *setting = &general.setting[index];
+    char error[SETTINGS_ERROR_MAX];
+
+    if (settings_set(&general, &parser->values, setting->name, optarg, error)) {
+        return wrong_setting(setting->name, NULL, error, optarg);
+    }
+    parser->given |= 1ull << index;
+    return strcmp(setting->name, "config") == 0 ? read_config(parser) : 0;
+}
+
+static int parse_options(struct parser *parser, int argc, char **argv)
+{
+    struct option list[LONG_OPTIONS] = { 0 };
+    int option;
+
+    list_options(list);
     while ((option = getopt_long(argc, argv, "", list, NULL)) != -1) {
         const unsigned int index = (unsigned int)(option - OPTION_FIRST);
-        char error[SETTINGS_ERROR_MAX];
+        int result;
 
         if (option < OPTION_FIRST) {
             (void)fputs("(try " PROGRAM " --help)\n", stderr);
@@ -302,38 +542,71 @@ static int parse_options(struct command_line *line, struct general *values, int 
         if (index >= general.count) {
             const struct kind *kind = kinds[index - general.count];
 
-            if (parse_device(line, kind, argument_of(kind, argc, argv))) {
-                return -1;
-            }
-        } else if (settings_set(&general, values, list[index].name, optarg, error)) {
-            return wrong_setting(list[index].name, NULL, error, optarg);
+            result = parse_device(parser, kind, argument_of(kind, argc, argv));
+        } else {
+            result = parse_option(parser, index);
         }
-        if (values->help || values->version) {
-            return 0;
+        if (result || parser->values.help || parser->values.version) {
+            return result;
         }
     }
-    line->ask = values->ask;
-    line->words = argv + optind;
-    return optind < argc && !values->ask ? wrong("no such argument", argv[optind]) : 0;
+    parser->line->ask = parser->values.ask;
+    parser->line->words = argv + optind;
+    return optind < argc && !parser->values.ask ? wrong("no such argument", argv[optind]) : 0;
 }
 
-static int check(const struct command_line *line, const struct general *values)
+static int same_as_before(struct parser *parser, unsigned int place, const char *what, const char *value)
 {
+    if (!parser->device_line[place]) {
+        return wrong(what, value);
+    }
+    file_fault(parser, parser->device_line[place], what, value);
+    return 0;
+}
+
+/* Devices have names and numbers of their own. */
+static int check_devices(struct parser *parser)
+{
+    const struct model_options *model = &parser->line->model;
+    int result = 0;
+
+    for (unsigned int i = 0; i < model->device_count; i++) {
+        const struct model_device *device = &model->device[i];
+        char number[16];
+
+        (void)snprintf(number, sizeof(number), "%u", device->number);
+        for (unsigned int j = 0; j < i; j++) {
+            if (device->name && model->device[j].name && strcmp(device->name, model->device[j].name) == 0) {
+                result |= same_as_before(parser, i, "another device has the same name", device->name);
+            }
+            if (device->number != 0 && device->number == model->device[j].number) {
+                result |= same_as_before(parser, i, "another device has the same addr", number);
+            }
+        }
+    }
+    return result;
+}
+
+/* All that is wrong with what was said in good order. */
+static int check(struct parser *parser)
+{
+    const struct general *values = &parser->values;
     const char *missing = settings_missing(&general, values);
+    int result = check_devices(parser);
 
     if (missing) {
-        return wrong_setting(missing, NULL, "is missing", "");
+        result = wrong_setting(missing, NULL, "is missing", "");
     }
     if (values->no_ready && !values->share) {
-        return wrong("--no-ready is for a bus that is shared; an option is missing", "--share");
+        result = wrong("--no-ready is for a bus that is shared; an option is missing", "--share");
     }
-    if (values->share && line->model.device_count == 0) {
-        return wrong("--share without a device; an option is missing, such as", "--blk");
+    if (values->share && parser->line->model.device_count == 0) {
+        result = wrong("--share without a device; an option is missing, such as", "--blk");
     }
     if (values->sandbox == SANDBOX_REQUIRE && values->no_sandbox) {
-        return wrong("--sandbox=require excludes another option", "--no-sandbox");
+        result = wrong("--sandbox=require excludes another option", "--no-sandbox");
     }
-    return 0;
+    return result;
 }
 
 static void fill_in(struct command_line *line, const struct general *values)
@@ -369,20 +642,28 @@ static enum command_line_result print(const struct general *values)
 
 enum command_line_result command_line_parse(struct command_line *line, int argc, char **argv)
 {
-    struct general values = { 0 };
+    struct parser parser = { .line = line };
+    int result = parse_options(&parser, argc, argv);
 
-    if (parse_options(line, &values, argc, argv)) {
-        return COMMAND_LINE_WRONG;
+    if (!result && (parser.values.help || parser.values.version)) {
+        return print(&parser.values);
     }
-    if (values.help || values.version) {
-        return print(&values);
-    }
-    if (line->ask) {
+    if (!result && line->ask) {
         return *line->words ? COMMAND_LINE_ASK : (wrong("--ask without a command", "help"), COMMAND_LINE_WRONG);
     }
-    if (check(line, &values)) {
-        return COMMAND_LINE_WRONG;
+    result = result ? result : check(&parser);
+    if (result || parser.faults > 0) {
+        return parser.values.check_config ? COMMAND_LINE_FAILED : COMMAND_LINE_WRONG;
     }
-    fill_in(line, &values);
-    return COMMAND_LINE_SERVE;
+    fill_in(line, &parser.values);
+    return parser.values.check_config ? COMMAND_LINE_PRINTED : COMMAND_LINE_SERVE;
+}
+
+void command_line_finish(void)
+{
+    for (unsigned int i = 0; i < MODEL_DEVICES_MAX; i++) {
+        free(device_options[i]);
+        device_options[i] = NULL;
+    }
+    config_file_finish(&config_file);
 }

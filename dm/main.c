@@ -3,7 +3,7 @@
  * sidebridge-dm: signals and exit codes. See docs/sidebridge-dm.1.scd.
  *
  * Exit codes: 0 stopped by a signal or because the guest is gone; 1 something failed, one line on standard error says
- * what; 2 the command line is wrong.
+ * what; 2 the command line or the configuration file is wrong.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -120,23 +120,10 @@ static void keep_memory_sparse(void)
     (void)malloc_trim(SPARSE_BYTES);
 }
 
-int main(int argc, char **argv)
+static int begin(const struct command_line *line)
 {
-    struct command_line line = { 0 };
     int result;
 
-    switch (command_line_parse(&line, argc, argv)) {
-    case COMMAND_LINE_SERVE:
-        break;
-    case COMMAND_LINE_ASK:
-        return ask(line.ask, line.words);
-    case COMMAND_LINE_PRINTED:
-        return EXIT_OK;
-    case COMMAND_LINE_FAILED:
-        return EXIT_FAILED;
-    case COMMAND_LINE_WRONG:
-        return EXIT_USAGE;
-    }
     keep_memory_sparse();
     result = sandbox_drop_inherited();
     if (result) {
@@ -148,5 +135,30 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, PROGRAM ": signals cannot be blocked: %s\n", strerror(errno));
         return EXIT_FAILED;
     }
-    return serve(&line);
+    return serve(line);
+}
+
+int main(int argc, char **argv)
+{
+    struct command_line line = { 0 };
+    int code = EXIT_USAGE;
+
+    switch (command_line_parse(&line, argc, argv)) {
+    case COMMAND_LINE_SERVE:
+        code = begin(&line);
+        break;
+    case COMMAND_LINE_ASK:
+        code = ask(line.ask, line.words);
+        break;
+    case COMMAND_LINE_PRINTED:
+        code = EXIT_OK;
+        break;
+    case COMMAND_LINE_FAILED:
+        code = EXIT_FAILED;
+        break;
+    case COMMAND_LINE_WRONG:
+        break;
+    }
+    command_line_finish();
+    return code;
 }
