@@ -265,4 +265,4 @@ def document():
 if __name__ == "__main__":
     if len(sys.argv) == 1:
         begin(*ROWS)
-    main()
+    main(at_once=False)

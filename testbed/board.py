@@ -293,12 +293,15 @@ domU{number} {{
 
     # Running it
 
+    _preparing = threading.Lock()       # a lot of memory is needed for a moment
+
     def run(self, until, unless=(), follow=None, disasters=DISASTERS):
         """Boots, and returns the Console once every pattern of `until` was seen (in any order;
         re.search over "who: text"). Raises Failed in any other case, such as a line that
         matches one of `unless` or of `disasters`, which are given where one of them is wanted.
         follow: called with each Line as it comes."""
-        command = self.prepare()
+        with self._preparing:
+            command = self.prepare()
         self.console = Console(self.log)
         missing = [re.compile(pattern) for pattern in until]
         fatal = [re.compile(pattern) for pattern in (*unless, *disasters)]
@@ -333,36 +336,57 @@ domU{number} {{
 
 
 class Processors:
-    """Some of this machine's processors, for as long as the with statement lasts: boards of several processes at once,
-    as ./check runs them, do not take them from each other, or what a board measures in real time would be the others'.
-    Who came first gets his first. They are given back when this process dies, however it does."""
+    """Some of this machine's processors, for as long as the with statement lasts: boards of several processes and
+    threads at once, as ./check runs them, do not take them from each other, or what a board measures in real time would
+    be the others'. Who wants all of them gets them when nobody wants fewer, so that none is idle before; else who came
+    first gets his first. They are given back when this process dies, however it does."""
 
-    PLACES = BUILD / "processors"       # a file to lock for each, and one for whose turn it is
-    COUNT = len(os.sched_getaffinity(0))
+    PLACES = BUILD / "processors"       # files to lock: one for each, one for all of them, one for whose turn it is
+    LIMIT = "SIDEBRIDGE_PROCESSORS"     # in the environment: no more than so many
+    COUNT = min(len(os.sched_getaffinity(0)), int(os.environ.get(LIMIT, 1 << 16)))
+    _waited = threading.local()
 
     def __init__(self, wanted):
         self._wanted = min(wanted, self.COUNT)
         self._held = []
 
+    @classmethod
+    def waited(cls):
+        """Seconds that this thread has waited for some until now."""
+        return getattr(cls._waited, "seconds", 0)
+
     def __enter__(self):
+        start = time.monotonic()
         self.PLACES.mkdir(parents=True, exist_ok=True)
+        if 1 < self.COUNT == self._wanted:
+            self._lock("all", fcntl.LOCK_EX)
+        else:
+            self._lock("all", fcntl.LOCK_SH)
+            self._take()
+        self._waited.seconds = self.waited() + time.monotonic() - start
+        return self
+
+    def _take(self):
         with open(self.PLACES / "turn", "w", encoding="utf-8") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
-            while True:
+            missing = self._wanted
+            while missing:
                 for number in range(self.COUNT):
-                    if len(self._held) < self._wanted:
-                        self._try(self.PLACES / str(number))
-                if len(self._held) == self._wanted:
-                    return self
-                time.sleep(0.1)
+                    if missing and self._lock(str(number), fcntl.LOCK_EX | fcntl.LOCK_NB):
+                        missing -= 1
+                if missing:
+                    time.sleep(0.1)
 
-    def _try(self, place):
-        file = open(place, "w", encoding="utf-8")       # pylint: disable=consider-using-with
+    def _lock(self, name, how):
+        """False: somebody else has it."""
+        file = open(self.PLACES / name, "w", encoding="utf-8")      # pylint: disable=consider-using-with
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._held.append(file)
+            fcntl.flock(file, how)
         except BlockingIOError:
             file.close()
+            return False
+        self._held.append(file)
+        return True
 
     def __exit__(self, *_):
         for file in self._held:

@@ -10,13 +10,16 @@
 
 A case passes when its function returns, is skipped when it raises Skip, and fails on any
 other exception. `NAME.py` runs all, `NAME.py CASE...` some. Per case one line on standard
-output, which ./check counts (the TAP form: "ok N - name", "not ok N - name", "# SKIP why").
+output, which ./check counts (the TAP form: "ok N - name", "not ok N - name", "# SKIP why"), in any order: cases run at
+once, as far as their boards get processors. The seconds are those without the waiting for these.
 """
+import os
 import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
-from board import Failed
+from board import Failed, Processors
 from initramfs import Missing
 
 _cases = []
@@ -38,8 +41,27 @@ def cases_of(names, make):
         _cases.append((name, lambda name=name: make(name)))
 
 
-def main():
-    """Runs what the command line names, or everything; exit status 1 if a case failed."""
+def _run(number, name, function):
+    """One case, and its line; False if it failed."""
+    start = time.monotonic() - Processors.waited()
+    word, note = "ok", ""
+    try:
+        function()
+    except Skip as reason:
+        note = f" # SKIP {reason}"
+    except (Failed, Missing, AssertionError) as problem:
+        word, note = "not ok", f" # {problem}"
+    except Exception:               # pylint: disable=broad-except
+        word, note = "not ok", " # an error of the test itself"
+        traceback.print_exc()
+    seconds = time.monotonic() - Processors.waited() - start
+    print(f"{word} {number} - {name} ({seconds:.1f} s){note}\n", end="", flush=True)
+    return word == "ok"
+
+
+def main(at_once=True):
+    """Runs what the command line names, or everything; exit status 1 if a case failed. at_once: cases do not depend on
+    each other."""
     wanted = sys.argv[1:]
     unknown = set(wanted) - {name for name, _ in _cases}
     if unknown:
@@ -47,20 +69,9 @@ def main():
                  f"there are: {', '.join(name for name, _ in _cases)}")
     chosen = [item for item in _cases if not wanted or item[0] in wanted]
     print(f"1..{len(chosen)}", flush=True)
-    failures = 0
-    for number, (name, function) in enumerate(chosen, 1):
-        start = time.monotonic()
-        word, note = "ok", ""
-        try:
-            function()
-        except Skip as reason:
-            note = f" # SKIP {reason}"
-        except (Failed, Missing, AssertionError) as problem:
-            word, note = "not ok", f" # {problem}"
-        except Exception:               # pylint: disable=broad-except
-            word, note = "not ok", " # an error of the test itself"
-            traceback.print_exc()
-        failures += word == "not ok"
-        seconds = time.monotonic() - start
-        print(f"{word} {number} - {name} ({seconds:.1f} s){note}", flush=True)
-    sys.exit(1 if failures else 0)
+    pool = ThreadPoolExecutor(max_workers=len(chosen) if at_once else 1)    # pylint: disable=consider-using-with
+    try:
+        results = list(pool.map(lambda item: _run(item[0], *item[1]), enumerate(chosen, 1)))
+    except KeyboardInterrupt:
+        os._exit(130)               # boards end with this process; threads would wait for them
+    sys.exit(0 if all(results) else 1)

@@ -29,6 +29,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -150,8 +151,9 @@ def run_file(file, cases):
 
 
 def run_system(score, chosen):
-    """Runs (file, cases), several at once: most boards have one processor. Those that have more wait for them."""
-    with ThreadPoolExecutor(max_workers=at_once()) as pool:
+    """Runs (file, cases), all at once: their boards wait for processors."""
+    os.environ[Processors.LIMIT] = str(at_once())
+    with ThreadPoolExecutor(max_workers=len(chosen)) as pool:
         results = pool.map(lambda item: run_file(*item), chosen)
         for (file, _), (status, text) in zip(chosen, results):
             before = len(score.failed)
@@ -218,20 +220,22 @@ def main():
         return 0
 
     wanted = options.names or (["unit", "system"] if suite == "system" else [suite])
+    # What takes minutes to build is built only for whom it is; a case that is named and lacks it says so.
+    linux = not options.no_setup and {name.partition(":")[0] for name in wanted} & {"system", "grants", "bench"}
     # Boots of the real thing come last: what is quick says no first.
     if not options.no_setup:
         heading("setup")
-        # What takes minutes to build is built only for whom it is; a case that is named and lacks it says so.
-        linux = {name.partition(":")[0] for name in wanted} & {"system", "grants", "bench"}
-        qemu = suite == "qemu" or "bench" in wanted
-        programs = ["setup", *(["build-linux"] if linux else []), *(["build-qemu"] if qemu else [])]
-        for program in programs:
+        for program in ["setup", *(["build-qemu"] if suite == "qemu" or "bench" in wanted else [])]:
             if not score.failed and subprocess.run([ROOT / "testbed" / program], check=False).returncode:
                 score.failed.append(program)
     chosen_system = [name for name in wanted if name.partition(":")[0] in (*system, suite)]
     chosen_unit = [name for name in wanted if name not in chosen_system]
     if not score.failed:
         heading("build")
+        # Only boots of the real thing want it, and often enough it has one thing to do at a time.
+        beside = threading.Thread(target=step, args=(score, "build-linux", ["testbed/build-linux"]))
+        if linux:
+            beside.start()
         native = native_build(score)        # system tests want the tool
         unknown = set(chosen_unit) - {"unit", *unit_names()} if native else ()
         if unknown:
@@ -249,6 +253,8 @@ def main():
                      if name.startswith(f"{test}:")]
             if cases or test in chosen_system or suite in chosen_system:
                 boards.append((file, cases))
+        if linux:
+            beside.join()
         if boards:
             heading(f"{suite} tests")
             run_system(score, boards)

@@ -8,11 +8,13 @@ and disks whose content the host knows.
     healthy(console, "dom1")
     require_checksum(console, "dom1", random_disk(16))
 """
+import contextlib
 import hashlib
 import os
 import re
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 from board import BUILD, Failed
@@ -139,11 +141,13 @@ def random_disk(mib, name="random"):
     file = BUILD / "board" / f"{name}-{mib}.img"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(f".{os.getpid()}")
+        unfinished = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         with open(unfinished, "wb") as output:
             for _ in range(mib):
                 output.write(os.urandom(1 << 20))
-        unfinished.rename(file)
+        with contextlib.suppress(FileExistsError):      # who was first has read it by now
+            os.link(unfinished, file)
+        unfinished.unlink()
     return file
 
 

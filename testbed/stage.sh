@@ -5,7 +5,8 @@
 # A stage is a name, a fingerprint of everything that its result depends on,
 # and a command. After the command has succeeded the fingerprint is kept in
 # build/stamps/NAME; the next run with the same fingerprint does nothing. What
-# the command prints goes to build/logs/setup-NAME.log.
+# the command prints goes to build/logs/setup-NAME.log. When it has ended one
+# line says so: stages that do not depend on each other may run side by side.
 #
 # Call stage() as a plain command, never after if, && or ||: bash ignores
 # "set -e" in whatever such a condition calls, and errors would pass unseen.
@@ -68,16 +69,15 @@ stage() {
         return
     fi
     rm -f "$stamp"
-    printf '%-24s ' "$name"
     set +e
     (set -e; "$@") > "$log" 2>&1 < /dev/null
     status=$?
     set -e
     if ((status != 0)); then
-        printf 'FAILED\n'
+        printf '%-24s FAILED\n' "$name"
         tail -n 15 "$log" | sed 's/^/    /' >&2
         die "$name: exit status $status" "read $log; then run this command again"
     fi
     printf '%s\n' "$print" > "$stamp"
-    awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%6.1f s\n", b - a }'
+    awk -v name="$name" -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%-24s %6.1f s\n", name, b - a }'
 }

@@ -251,4 +251,4 @@ def console_by_dtuart():
 
 
 if __name__ == "__main__":
-    main()
+    main(at_once=False)
