@@ -122,6 +122,16 @@ def require_unseen_hold(console, guest, held, before="root bus resource"):
                      f"(console: {console.log})")
 
 
+RING_PACKED = 34        # virtio 1.2, section 6
+
+
+def require_feature(console, guest, feature, wanted):
+    """Failed unless the driver of the guest's first disk and the device have agreed on the feature, or have not."""
+    bits = console.require(rf"{guest}: sb: guest features ([01]{{64}})")[1]
+    if (bits[feature] == "1") != wanted:
+        raise Failed(f"{guest}: virtio feature {feature} is {bits[feature]} (console: {console.log})")
+
+
 def require_interrupts(console, guest, kind):
     """Failed unless the guest's disk was served by interrupts of this kind, "msix" or "intx", and
     of no other, as the lines of /proc/interrupts that the guest printed say."""

@@ -10,26 +10,43 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
 # pylint: disable=wrong-import-position
 from board import Board, Domain, Failed
 from cases import case, main
-from scene import (ANY_FAILED, binding, empty_disk, ended, healthy, kernel, random_disk,
-                   require_checksum, require_file, require_interrupts)
+from scene import (ANY_FAILED, RING_PACKED, binding, empty_disk, ended, healthy, kernel, random_disk,
+                   require_checksum, require_feature, require_file, require_interrupts)
 
 
-def run(name, guest, disk, serve="1:disk", **board):
+BLK_MQ = 12  # virtio 1.2, 5.2.3
+
+
+def run(name, guest, disk, serve="1:disk", options="", **board):
     """Boots with this disk until the guest's script has ended well."""
-    console = Board(name, [guest], dom0_run="serve", dom0_words=f"sb.serve={serve}",
+    console = Board(name, [guest], dom0_run="serve", dom0_words=f"sb.serve={serve} sb.disk={options}",
                     disks={"disk": disk}, timeout=600, **board).run(
         until=[ended(1, guest.run)], unless=[ANY_FAILED])
     healthy(console, "dom1")
     return console
 
 
-@case
-def reads_256_mib():
-    """A disk of random bytes has the same sha256 in the guest."""
+def read(name, **more):
+    """The disk has the same sha256 in the guest."""
     guest = Domain(kernel=kernel("6.12"), cpus=2, run="show-disk", properties=binding())
-    console = run("disk-read", guest, random_disk(256), dom0_kernel=kernel("6.12"))
+    console = run(name, guest, random_disk(256), dom0_kernel=kernel("6.12"), **more)
     require_checksum(console, "dom1", random_disk(256))
     require_interrupts(console, "dom1", "msix")
+    return console
+
+
+@case
+def reads_256_mib():
+    """A disk of random bytes."""
+    read("disk-read")
+
+
+@case
+def reads_256_mib_by_packed_rings_and_two_queues():
+    """The same, one queue a processor."""
+    console = read("disk-read-packed", options=",packed,queues=2")
+    require_feature(console, "dom1", RING_PACKED, True)
+    require_feature(console, "dom1", BLK_MQ, True)
 
 
 def filesystem(name, guest, interrupts, serve, **board):
