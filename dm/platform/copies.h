@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The pieces that platform_copy() was asked for, until platform_copy_end(), in the order in which they are to be copied.
+ * The pieces that platform_copy() was asked for, until platform_copy_end(), in the order in which they are copied.
  *
- * Small ones come last, else it is the order in which they came. Those follow each other, and the caller keeps them in
- * one page (PLATFORM_COPY_SMALL): a hypervisor that has just copied to or from a page of ours does not look for that page
- * again, which is a third of what so small a copy costs in Xen.
+ * Small ones come last, else it is the order in which they came. So those follow each other, and the caller keeps them
+ * in one page (PLATFORM_COPY_SMALL): Xen, which has just copied to or from a page of ours, does not look for it again.
  */
 #ifndef PLATFORM_COPIES_H
 #define PLATFORM_COPIES_H

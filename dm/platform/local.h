@@ -58,7 +58,7 @@ struct local_counters {
     uint64_t reported;   /* doorbells that the device model was told of: no hypercall */
     uint64_t grant_copies; /* calls that copied, and pages that were mapped by grants, unmapped ones included */
     uint64_t grant_maps;
-    uint64_t grant_pages;  /* of the device model that had to be found to copy: those that are not that of the copy before */
+    uint64_t grant_pages;  /* pages of ours that had to be found to copy: each that is not that of the copy before */
     uint64_t memory_maps;  /* mappings of guest memory, without grants */
     struct platform_request_counters requests; /* what the device model made of the slots */
 };
