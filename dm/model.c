@@ -819,5 +819,8 @@ void model_report(const struct model *model, FILE *to)
 
         (void)fprintf(to, "%s: requests without an answer: %llu, gave up: %llu\n", model->device[i].label,
                       (unsigned long long)device->refused, (unsigned long long)device->needs_reset);
+        if (model->device[i].kind->report) {
+            model->device[i].kind->report(model->device[i].virtio, model->device[i].label, to);
+        }
     }
 }

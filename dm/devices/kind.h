@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "identity.h"
 #include "sandbox.h"
@@ -82,6 +83,9 @@ struct kind {
      */
     bool (*changed)(struct virtio_device *device);
     void (*change_known)(struct virtio_device *device);
+
+    /* What there is to say about it besides what model_report() says of each device; lines, each begun with its name. */
+    void (*report)(struct virtio_device *device, const char *name, FILE *to); /* may be NULL */
 
     /* At the end: waits until all is as durable as it was said to be. Negative errno value: it is not. May be NULL. */
     int (*finish)(struct virtio_device *device);

@@ -7,10 +7,12 @@
 
 #include "blk.h"
 #include "kind.h"
+#include "net.h"
 #include "rng.h"
 
 const struct kind *const kinds[] = {
     &blk_kind,
+    &net_kind,
     &rng_kind,
     NULL,
 };

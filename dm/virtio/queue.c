@@ -279,8 +279,18 @@ int virtqueue_recover(struct virtqueue *queue)
     return error;
 }
 
+unsigned int virtqueue_taken_before(const struct virtqueue *queue)
+{
+    unsigned int count = 0;
+
+    for (unsigned int head = 0; head < queue->size && queue->recovering; head++) {
+        count += queue->journal->entry[head].position != 0 && !queue->chain[head].in_flight;
+    }
+    return count;
+}
+
 /* Head of the oldest of the chains that a predecessor has taken and we have not; -1: there is none. */
-static int taken_before(const struct virtqueue *queue)
+static int oldest_taken_before(const struct virtqueue *queue)
 {
     const struct virtqueue_journal_entry *entry = queue->journal->entry;
     int oldest = -1;
@@ -556,7 +566,7 @@ enum virtqueue_result virtqueue_pop(struct virtqueue *queue, struct virtqueue_ch
     if (queue->pending != NO_HEAD) {
         return take(queue, chain);
     }
-    before = queue->recovering ? taken_before(queue) : -1;
+    before = queue->recovering ? oldest_taken_before(queue) : -1;
     if (before >= 0) {
         queue->pending = (uint16_t)before;
         return take(queue, chain);

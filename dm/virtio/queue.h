@@ -195,6 +195,9 @@ void virtqueue_keep_journal(struct virtqueue *queue, struct virtqueue_journal *j
  */
 int virtqueue_recover(struct virtqueue *queue);
 
+/* How many chains these are, which will be taken first. */
+unsigned int virtqueue_taken_before(const struct virtqueue *queue);
+
 /*
  * Gives up the buffers of chains that are taken and not in flight: whenever no chains may be taken, and of those that
  * were put back when a turn of the event loop ends, since others may need what they have mapped.
