@@ -12,5 +12,5 @@ from cases import cases_of, main
 from device_model_goes_on import CASES, killed
 
 if __name__ == "__main__":
-    cases_of(CASES, lambda name: killed(name, 1000 // len(CASES), timeout=3600))
+    cases_of(CASES, lambda name: killed(name, -(-1000 // len(CASES)), timeout=3600))
     main()
