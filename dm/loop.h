@@ -110,7 +110,7 @@ void loop_destroy(struct loop *loop);
 /*
  * Watches until an error, loop_unwatch() or loop_destroy(); a sealed loop too, any descriptor, one watch each. Its
  * `ready` must not wait, even if there is nothing to read. As epoll_ctl(2): -EPERM for what is always readable, such as
- * a file. With events: EPOLLIN, EPOLLOUT or both.
+ * a file. With events: EPOLLIN, EPOLLOUT or both, and EPOLLET.
  */
 int loop_watch(struct loop *loop, struct loop_watch *watch, int descriptor, loop_ready_fn *ready, void *opaque);
 int loop_watch_events(struct loop *loop, struct loop_watch *watch, int descriptor, unsigned int events,

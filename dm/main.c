@@ -120,12 +120,24 @@ static void keep_memory_sparse(void)
     (void)malloc_trim(SPARSE_BYTES);
 }
 
+static bool standard_is_wanted(const struct command_line *line)
+{
+    bool wanted = false;
+
+    for (unsigned int i = 0; i < line->model.device_count; i++) {
+        const struct model_device *device = &line->model.device[i];
+
+        wanted |= device->kind->wants_standard && device->kind->wants_standard(device->options);
+    }
+    return wanted;
+}
+
 static int begin(const struct command_line *line)
 {
     int result;
 
     keep_memory_sparse();
-    result = sandbox_drop_inherited();
+    result = sandbox_drop_inherited(standard_is_wanted(line));
     if (result) {
         (void)fprintf(stderr, PROGRAM ": /dev/null cannot be opened: %s\n", strerror(-result));
         return EXIT_FAILED;

@@ -388,17 +388,19 @@ unsigned int sandbox_enter(const struct sandbox_options *options, char lacking[S
     return count;
 }
 
-int sandbox_drop_inherited(void)
+int sandbox_drop_inherited(bool keep_standard)
 {
     const int nothing = open("/dev/null", O_RDWR);
 
     if (nothing < 0) {
         return -errno;
     }
-    (void)dup2(nothing, STDIN_FILENO);
-    (void)dup2(nothing, STDOUT_FILENO);
-    if (fcntl(STDERR_FILENO, F_GETFD) < 0) {
-        (void)dup2(nothing, STDERR_FILENO);
+    for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++) {
+        const bool keep = keep_standard || descriptor == STDERR_FILENO;
+
+        if (!keep || fcntl(descriptor, F_GETFD) < 0) {
+            (void)dup2(nothing, descriptor);
+        }
     }
     (void)close_range(STDERR_FILENO + 1, ~0u, 0);
     return 0;

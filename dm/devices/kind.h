@@ -26,10 +26,10 @@
 #include "settings.h"
 #include "virtio/device.h"
 
-#define KIND_FILES_MAX 16u
+#define KIND_FILES_MAX 96u
 #define KIND_ERROR_MAX 200u
 
-/* What a device stands on: open descriptors, each of which is a place of its own for its kind. */
+/* What a device stands on: open descriptors, each of which is a place of its own for its kind; -1: nothing is there. */
 struct kind_files {
     unsigned int count;
     int file[KIND_FILES_MAX];
@@ -83,6 +83,9 @@ struct kind {
      */
     bool (*changed)(struct virtio_device *device);
     void (*change_known)(struct virtio_device *device);
+
+    /* Whether it is to have this process's standard input and output, which are nothing else. NULL: never. */
+    bool (*wants_standard)(const void *options);
 
     /* What there is to say about it besides what model_report() says of each device; lines, each begun with its name. */
     void (*report)(struct virtio_device *device, const char *name, FILE *to); /* may be NULL */

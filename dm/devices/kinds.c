@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "blk.h"
+#include "console.h"
 #include "kind.h"
 #include "net.h"
 #include "rng.h"
@@ -13,6 +14,7 @@
 const struct kind *const kinds[] = {
     &blk_kind,
     &net_kind,
+    &console_kind,
     &rng_kind,
     NULL,
 };
@@ -20,7 +22,11 @@ const struct kind *const kinds[] = {
 void kind_files_close(struct kind_files *files)
 {
     while (files->count > 0) {
-        (void)close(files->file[--files->count]);
+        const int file = files->file[--files->count];
+
+        if (file >= 0) {
+            (void)close(file);
+        }
     }
 }
 

@@ -537,6 +537,11 @@ void virtio_device_refuse(struct virtio_device *device, unsigned int queue, stru
     refuse_together(device, queue, chain);
 }
 
+uint64_t virtio_device_given(const struct virtio_device *device, unsigned int queue)
+{
+    return device->queue[queue].journal->used;
+}
+
 void virtio_device_config_changed(struct virtio_device *device)
 {
     device->config_generation++;

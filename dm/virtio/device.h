@@ -199,6 +199,13 @@ void virtio_device_complete_together(struct virtio_device *device, unsigned int 
  */
 void virtio_device_refuse(struct virtio_device *device, unsigned int queue, struct virtqueue_chain *chain);
 
+/*
+ * A number that grows whenever a chain of the queue is given back, by this process or by one that it goes on for, and is
+ * 0 when the queue has been reset. So a kind can note down which chain something is about: the one that is given back
+ * when the number grows next.
+ */
+uint64_t virtio_device_given(const struct virtio_device *device, unsigned int queue);
+
 /* The configuration space has changed: new generation, and the driver is told (2.5.2). */
 void virtio_device_config_changed(struct virtio_device *device);
 

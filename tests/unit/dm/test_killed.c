@@ -26,6 +26,7 @@
 #include <linux/virtio_ids.h>
 #include <xen/hvm/ioreq.h>
 
+#include "console_driver.h"
 #include "devices/rng.h"
 #include "sandbox.h"
 
@@ -37,6 +38,42 @@
 #define WAIT_MS 20000
 
 #define JOURNAL_SIZE VIRTQUEUE_JOURNAL_SIZE(DRIVER_QUEUE_SIZE)
+
+/*
+ * A child that is not in the sandbox now and then kills itself right after it has written to something, or before or
+ * after it has read from it: a moment that no timer meets.
+ */
+static bool may_kill_itself;
+
+ssize_t __real_write(int descriptor, const void *data, size_t size);
+ssize_t __wrap_write(int descriptor, const void *data, size_t size);
+ssize_t __real_read(int descriptor, void *data, size_t size);
+ssize_t __wrap_read(int descriptor, void *data, size_t size);
+
+static void perhaps_kill_itself(void)
+{
+    if (may_kill_itself && random() % 100 == 0) {
+        (void)kill(getpid(), SIGKILL);
+    }
+}
+
+ssize_t __wrap_write(int descriptor, const void *data, size_t size)
+{
+    const ssize_t result = __real_write(descriptor, data, size);
+
+    perhaps_kill_itself();
+    return result;
+}
+
+ssize_t __wrap_read(int descriptor, void *data, size_t size)
+{
+    ssize_t result;
+
+    perhaps_kill_itself();
+    result = __real_read(descriptor, data, size);
+    perhaps_kill_itself();
+    return result;
+}
 
 static volatile pid_t child;
 static unsigned int kills;
@@ -66,6 +103,7 @@ static void serve(struct machine *machine, int ready)
     if (write(ready, "", 1) != 1) {
         _exit(1);
     }
+    may_kill_itself = killing && !options.sandbox;
     for (;;) {
         model_turn(model, true);
     }
@@ -338,6 +376,123 @@ static void test_random_numbers(void **state)
     }
     killing = false;
     finish(&machine, NULL);
+}
+
+#define SLOTS 8u /* of output that is under way */
+
+/* A stream that never repeats itself. */
+static uint8_t byte_of_stream(uint64_t offset)
+{
+    return (uint8_t)(machine_word(offset / 8) >> (8 * (offset % 8)));
+}
+
+static void check_stream(const uint8_t *data, size_t size, uint64_t *offset)
+{
+    for (size_t i = 0; i < size; i++, (*offset)++) {
+        if (data[i] != byte_of_stream(*offset)) {
+            fail_msg("byte %zu of %zu is not byte %llu", i, size, (unsigned long long)*offset);
+        }
+    }
+}
+
+static void fill_stream(uint8_t *data, size_t size, uint64_t offset)
+{
+    for (size_t i = 0; i < size; i++) {
+        data[i] = byte_of_stream(offset + i);
+    }
+}
+
+/* Both directions of port 1, with FIFOs, and output to port 2, with a file; how far each side of each is. */
+struct streams {
+    struct console_driver console;
+    int to, from;
+    uint64_t written[3], read; /* by the guest */
+    uint64_t put, got;         /* by the host */
+};
+
+static void write_more(struct streams *streams, unsigned int port, size_t size)
+{
+    struct driver *queue = console_output(&streams->console, port);
+    uint8_t data[8192];
+
+    while (driver_completed(queue)) {
+        (void)driver_wait(queue);
+    }
+    if (size > 0 && (uint16_t)(queue->available - queue->used) < SLOTS) {
+        fill_stream(data, size, streams->written[port]);
+        console_begin_write(&streams->console, port, queue->available % SLOTS, data, (uint32_t)size);
+        streams->written[port] += size;
+    }
+}
+
+static void check_file(const char *path, uint64_t size)
+{
+    FILE *file = fopen(path, "rb");
+    uint64_t offset = 0;
+    uint8_t data[8192];
+    size_t more;
+
+    assert_non_null(file);
+    while ((more = fread(data, 1, sizeof(data), file)) > 0) {
+        check_stream(data, more, &offset);
+    }
+    assert_int_equal(offset, size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void move(struct streams *streams, bool more)
+{
+    const size_t size = 1 + (size_t)random() % 5000;
+    uint8_t data[8192];
+    ssize_t result;
+
+    write_more(streams, 1, more ? size : 0);
+    write_more(streams, 2, more ? size : 0);
+    if (more) {
+        fill_stream(data, size, streams->put);
+        result = write(streams->to, data, size);
+        streams->put += result > 0 ? (uint64_t)result : 0;
+    }
+    result = random() % 2 ? read(streams->from, data, sizeof(data)) : 0;
+    check_stream(data, result > 0 ? (size_t)result : 0, &streams->got);
+    check_stream(data, console_take(&streams->console, 1, data, sizeof(data)), &streams->read);
+    machine_turn(streams->console.device.machine);
+}
+
+/* Both ends outlive the process: no byte comes twice, and none is lost. */
+static void test_console_streams(void **state)
+{
+    const struct console_options options = { .sink = true, .port = { "data:fifo:killed", "log:file:killed.log" } };
+    struct streams streams = { 0 };
+    struct machine machine;
+    uint64_t deadline;
+
+    (void)state;
+    (void)unlink("killed.log"); /* of a test that failed */
+    start_with(&machine, &(struct machine_options){ .beside = { .kind = &console_kind, .options = &options } });
+    streams.to = open("killed.in", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    streams.from = open("killed.out", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    assert_true(streams.to >= 0 && streams.from >= 0);
+    console_probe(&streams.console, &machine);
+    console_start(&streams.console, CONSOLE_FEATURES);
+    console_meet(&streams.console, true, 2);
+    killing = true;
+    expired(SIGALRM);
+    while (kills < KILLS) {
+        move(&streams, true);
+    }
+    killing = false;
+    deadline = machine_now() + WAIT_MS;
+    while (streams.got < streams.written[1] || streams.read < streams.put || streams.console.queue[7].used !=
+               streams.console.queue[7].available) {
+        move(&streams, false);
+        machine_check_deadline(deadline, "the rest");
+    }
+    assert_true(streams.written[1] > 100000 && streams.written[2] > 100000 && streams.put > 100000);
+    check_file("killed.log", streams.written[2]);
+    finish(&machine, NULL);
+    assert_int_equal(unlink("killed.log"), 0);
+    assert_int_equal(close(streams.to) | close(streams.from) | unlink("killed.in") | unlink("killed.out"), 0);
 }
 
 /* Rings of chains of one descriptor each, of which the driver has made heads 0..available - 1 available. */
@@ -782,6 +937,7 @@ int main(void)
         cmocka_unit_test(test_requests_intx),
         cmocka_unit_test(test_registers),
         cmocka_unit_test(test_random_numbers),
+        cmocka_unit_test(test_console_streams),
         cmocka_unit_test(test_when_a_file_counts),
         cmocka_unit_test(test_failed_flush_is_remembered),
         cmocka_unit_test(test_disk_that_has_grown),
