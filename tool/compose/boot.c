@@ -366,6 +366,7 @@ bool boot_check_names(struct boot *boot, const struct assignments *assignments)
                 strcasecmp(list[i]->name, list[j]->name) == 0 && !(equal && is_same(list[i], list[j]))) {
                 report_name(assignments, list[i]->from != NULL ? list[i] : list[j], list[j]->name);
                 good = false;
+                break;
             }
         }
     }

@@ -77,8 +77,12 @@ static void put_windows(struct maker *maker, int node, const char *name, const s
 /* A new node in front of the parent's others; 0, which is the root's, after a fault. */
 static int add_node(struct maker *maker, int parent, const char *name)
 {
-    int node = maker->error != 0 ? maker->error : fdt_add_subnode(maker->fdt, parent, name);
+    int node;
 
+    if (maker->error != 0) {
+        return 0;
+    }
+    node = fdt_add_subnode(maker->fdt, parent, name);
     if (node == -FDT_ERR_EXISTS) {
         report_write(maker->system->assignments->report, REPORT_ERROR, "DEVICE_TREE",
                      "the board's device tree has a node %.64s in /chosen already; take it out", name);
@@ -475,25 +479,27 @@ static void mark_described_devices(struct maker *maker)
 static void put_heap(struct maker *maker, int chosen)
 {
     const struct system *system = maker->system;
-    const int address_cells = fdt_address_cells(maker->fdt, 0);
-    const int size_cells = fdt_size_cells(maker->fdt, 0);
+    const int cells[2] = {fdt_address_cells(maker->fdt, 0), fdt_size_cells(maker->fdt, 0)};
     uint8_t value[16 * SYSTEM_RANGES_MAX];
     uint8_t *next = value;
 
-    if (system->heap_count == 0) {
-        return;
-    }
-    for (unsigned int i = 0; i < system->heap_count; i++) {
-        const uint64_t numbers[2] = {system->heap[i].base, system->heap[i].size};
-        const int cells[2] = {address_cells, size_cells};
+    for (unsigned int i = 0; i < 2 * system->heap_count; i++) {
+        const uint64_t number = i % 2 == 0 ? system->heap[i / 2].base : system->heap[i / 2].size;
+        const int count = cells[i % 2];
 
-        for (unsigned int j = 0; j < 2; j++) {
-            for (int byte = cells[j] * 4 - 1; byte >= 0; byte--) {
-                *next++ = (uint8_t)(numbers[j] >> (8 * byte));
-            }
+        if (count < 1 || count > 2 || (count == 1 && number > UINT32_MAX)) {
+            report_write(system->assignments->report, REPORT_ERROR, "XEN_STATIC_HEAP",
+                         "0x%" PRIx64 " does not fit: the root of the board's device tree has %s %d", number,
+                         i % 2 == 0 ? "#address-cells" : "#size-cells", count);
+            return;
+        }
+        for (int byte = count * 4 - 1; byte >= 0; byte--) {
+            *next++ = (uint8_t)(number >> (8 * byte));
         }
     }
-    put(maker, chosen, "xen,static-heap", value, (size_t)(next - value));
+    if (next != value) {
+        put(maker, chosen, "xen,static-heap", value, (size_t)(next - value));
+    }
 }
 
 static int find_chosen(struct maker *maker)

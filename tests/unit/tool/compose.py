@@ -44,6 +44,10 @@ class Wrong(Exception):
     """What is not as it should be."""
 
 
+class Skipped(Exception):
+    """What cannot be tested here."""
+
+
 def run(arguments, directory, **more):
     """Runs a program to its end."""
     return subprocess.run(arguments, cwd=directory, capture_output=True, text=True, errors="replace", timeout=60,
@@ -343,6 +347,19 @@ def test_ten_guests_within_a_second(directory):
         raise Wrong(f"{best:.2f} s")
 
 
+def test_script_is_as_mkimage_makes_it(directory):
+    """But for its time and name, and so for the checksum of the header."""
+    if not shutil.which("mkimage"):
+        raise Skipped("no mkimage: Debian's package u-boot-tools has it")
+    base_system(directory)
+    compose(directory)
+    made = run(["mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-a", "0x40200000", "-e", "0x40200000",
+                "-d", "boot/boot.source", "other.scr"], directory)
+    ours, theirs = ((directory / name).read_bytes() for name in ("boot/boot.scr", "other.scr"))
+    if made.returncode or any(ours[part] != theirs[part] for part in (slice(4), slice(12, 32), slice(64, None))):
+        raise Wrong(f"{ours[:64].hex()}\n{theirs[:64].hex()}")
+
+
 def test_prefix_and_load(directory):
     """-p and -t, also words that would be other commands."""
     base_system(directory)
@@ -449,6 +466,8 @@ def main():
             try:
                 function(Path(directory))
                 print(f"ok {number} - {name}", flush=True)
+            except Skipped as why:
+                print(f"ok {number} - {name} # SKIP {why}", flush=True)
             except (Wrong, subprocess.TimeoutExpired) as wrong:
                 failed = 1
                 print(f"not ok {number} - {name}")
