@@ -236,15 +236,19 @@ class Board:
             nodes.append("};")
         return arguments, "\n".join(nodes)
 
-    def device_tree(self):
-        """The host's tree as source: QEMU's own, then ours. Writes the initramfs files too."""
+    def qemu_tree(self):
+        """The file of QEMU's own device tree, made anew."""
         blob = self.directory / "qemu.dtb"
         machine = self._machine()
         machine[2] += f",dumpdtb={blob}"
         done = subprocess.run(machine, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode:
             raise Failed(f"QEMU does not make its device tree: {done.stderr.strip()}")
-        source = subprocess.run(["dtc", "-q", "-I", "dtb", "-O", "dts", blob], check=True,
+        return blob
+
+    def device_tree(self):
+        """The host's tree as source: QEMU's own, then ours. Writes the initramfs files too."""
+        source = subprocess.run(["dtc", "-q", "-I", "dtb", "-O", "dts", self.qemu_tree()], check=True,
                                 capture_output=True, text=True).stdout
         dom0_arguments, dom0_nodes = self._module_nodes(self.dom0, "dom0", 0, "console=hvc0")
         xen_arguments = " ".join([XEN_ARGUMENTS.format(dom0_mib=self.dom0.memory_mib,
