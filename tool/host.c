@@ -316,7 +316,7 @@ static unsigned int bits_of(unsigned int bits, const struct host_range *range)
 {
     const uint64_t last = range->size > 0 ? range->base + (range->size - 1) : range->base;
 
-    while (bits < 64 && last >> bits != 0) {
+    while (bits < HOST_ADDRESS_BITS_MAX && last >> bits != 0) {
         bits++;
     }
     return bits;

@@ -13,6 +13,7 @@
 #define HOST_BANKS_MAX      256u /* Xen: NR_MEM_BANKS */
 #define HOST_MODULES_MAX    32u  /* Xen: MAX_MODULES; it passes over those beyond */
 #define HOST_RESERVED_MAX   256u
+#define HOST_ADDRESS_BITS_MAX 52u /* Armv8.2: the widest physical addresses that there are */
 
 struct host_range {
     uint64_t base;
@@ -57,7 +58,7 @@ unsigned int host_read_registers(const struct host_tree_walk *walk, struct host_
 /* Bytes of RAM; 0: not known. */
 uint64_t host_ram(const struct host *host);
 
-/* How many bits the highest address has that the tree shows of RAM and GIC. */
+/* How many bits the highest address has that the tree shows of RAM and GIC, HOST_ADDRESS_BITS_MAX at most. */
 unsigned int host_address_bits(const struct host *host);
 
 #endif
