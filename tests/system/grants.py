@@ -71,7 +71,7 @@ def without_the_flag():
 
 def refused(name, guest, stop):
     """The device model maps nothing, says NEEDS_RESET, and goes on until it is stopped."""
-    console = Board(name, [guest], counted=True, dom0_run="serve-and-show-maps", dom0_words=f"sb.stop={stop}",
+    console = Board(name, [guest], dom0_run="serve-and-show-maps", dom0_words=f"sb.stop={stop}",
                     disks={"disk": random_disk(16)}).run(
         until=[ended(0, "serve-and-show-maps")], unless=["dom0: sb: dom0 end .* status [1-9]"])
     console.require("dom0: /dev/disk/disk: requests without an answer: 0, gave up: 1")
