@@ -10,12 +10,14 @@
 #include "kind.h"
 #include "net.h"
 #include "rng.h"
+#include "vsock.h"
 
 const struct kind *const kinds[] = {
     &blk_kind,
     &net_kind,
     &console_kind,
     &rng_kind,
+    &vsock_kind,
     NULL,
 };
 

@@ -18,16 +18,21 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <linux/virtio_ids.h>
+#include <linux/virtio_vsock.h>
 #include <xen/hvm/ioreq.h>
 
 #include "console_driver.h"
 #include "devices/rng.h"
+#include "devices/vsock.h"
 #include "sandbox.h"
 
 #define STATE   "state-killed"
@@ -927,6 +932,88 @@ static void test_next_comes_too_early(void **state)
     assert_int_equal(unlink(STATE), 0);
 }
 
+#define SOCKETS "vsock-killed"
+
+/* A program of the host that serves port 77; a device model of another user may connect. */
+static int serve_port(void)
+{
+    const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = SOCKETS "_77" };
+    const int server = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    (void)unlink(address.sun_path);
+    assert_int_equal(bind(server, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(chmod(address.sun_path, 0777), 0);
+    assert_int_equal(listen(server, 1), 0);
+    return server;
+}
+
+/* What a guest does to connect to port 77; whether it may. */
+static bool connect_from_guest(struct driver queue[3], uint32_t port)
+{
+    const struct virtio_vsock_hdr request = {
+        .src_cid = VSOCK_CID_DEFAULT, .dst_cid = VSOCK_HOST, .src_port = port, .dst_port = 77,
+        .type = VIRTIO_VSOCK_TYPE_STREAM, .op = VIRTIO_VSOCK_OP_REQUEST, .buf_alloc = 4096,
+    };
+    const struct buffer room = { driver_data_address(&queue[0]), 4096, true };
+    const struct buffer packet = { driver_data_address(&queue[1]), sizeof(request), false };
+    const struct virtio_vsock_hdr *answer = driver_data(&queue[0]);
+
+    ring_publish(&queue[0], ring_add(&queue[0], &room, 1));
+    driver_notify(&queue[0]);
+    memcpy(driver_data(&queue[1]), &request, sizeof(request));
+    (void)driver_run(&queue[1], ring_add(&queue[1], &packet, 1));
+    assert_int_equal(driver_wait(&queue[0]).len, sizeof(*answer));
+    assert_int_equal(answer->dst_port, port);
+    return answer->op == VIRTIO_VSOCK_OP_RESPONSE;
+}
+
+/* Sockets end with the process that had them: the guest is told so, once, and new ones can be made. */
+static void test_sockets_are_reset(void **state)
+{
+    const struct vsock_options options = { .path = SOCKETS };
+    struct driver device, queue[3];
+    struct machine machine;
+    int server, program;
+
+    (void)state;
+    start_with(&machine, &(struct machine_options){ .beside = { .kind = &vsock_kind, .options = &options } });
+    server = serve_port();
+    driver_probe_kind(&device, &machine, 2, VIRTIO_ID_VSOCK, VSOCK_QUEUE_SIZE);
+    driver_reset(&device);
+    driver_negotiate(&device, DRIVER_FEATURES);
+    driver_setup_msix(&device);
+    for (unsigned int i = 0; i < 3; i++) {
+        queue[i] = device;
+        queue[i].queue = (uint16_t)i;
+        queue[i].size_max = i == 2 ? 8 : VSOCK_QUEUE_SIZE;
+        queue[i].queue_size = i == 2 ? 8 : DRIVER_QUEUE_SIZE;
+        queue[i].memory += i * 0x100000ull;
+        memset(machine_memory(&machine, queue[i].memory, DRIVER_HEADER), 0, DRIVER_HEADER);
+        driver_setup_queue(&queue[i]);
+        driver_enable_queue(&queue[i]);
+    }
+    driver_set_status(&device, DRIVER_RUNNING);
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct buffer event = { driver_data_address(&queue[2]), sizeof(struct virtio_vsock_event), true };
+
+        ring_publish(&queue[2], ring_add(&queue[2], &event, 1));
+        driver_notify(&queue[2]);
+        assert_true(connect_from_guest(queue, 1000 + i));
+        program = accept(server, NULL, NULL);
+        assert_true(program >= 0);
+        *(uint32_t *)driver_data(&queue[2]) = UINT32_MAX;
+        assert_false(driver_completed(&queue[2]));
+        exchange(&machine, false);
+        assert_int_equal(driver_wait(&queue[2]).len, sizeof(struct virtio_vsock_event));
+        assert_int_equal(*(uint32_t *)driver_data(&queue[2]), VIRTIO_VSOCK_EVENT_TRANSPORT_RESET);
+        assert_int_equal(read(program, &(char){ 0 }, 1), 0);
+        assert_int_equal(close(program), 0);
+    }
+    assert_int_equal(close(server), 0);
+    finish(&machine, NULL);
+    assert_int_equal(unlink(SOCKETS), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -938,6 +1025,7 @@ int main(void)
         cmocka_unit_test(test_registers),
         cmocka_unit_test(test_random_numbers),
         cmocka_unit_test(test_console_streams),
+        cmocka_unit_test(test_sockets_are_reset),
         cmocka_unit_test(test_when_a_file_counts),
         cmocka_unit_test(test_failed_flush_is_remembered),
         cmocka_unit_test(test_disk_that_has_grown),
