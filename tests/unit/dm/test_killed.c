@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -23,6 +24,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -498,6 +500,92 @@ static void test_console_streams(void **state)
     finish(&machine, NULL);
     assert_int_equal(unlink("killed.log"), 0);
     assert_int_equal(close(streams.to) | close(streams.from) | unlink("killed.in") | unlink("killed.out"), 0);
+}
+
+static void expect_text(struct machine *machine, int file, const char *text)
+{
+    const uint64_t deadline = machine_now() + WAIT_MS;
+    char got[64] = "";
+    size_t size = 0;
+
+    while (size < strlen(text)) {
+        const ssize_t result = read(file, got + size, sizeof(got) - size);
+
+        size += result > 0 ? (size_t)result : 0;
+        machine_turn(machine);
+        machine_check_deadline(deadline, text);
+    }
+    assert_memory_equal(got, text, size);
+}
+
+static int connect_client(void)
+{
+    const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "killed.socket" };
+    const int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    assert_int_equal(connect(client, (const struct sockaddr *)&address, sizeof(address)), 0);
+    return client;
+}
+
+static void expect_size(struct console_driver *console, const struct winsize *size)
+{
+    const uint16_t expected[] = { size->ws_col, size->ws_row };
+    const uint64_t deadline = machine_now() + WAIT_MS;
+    struct console_message message;
+
+    while (!console_told(console, &message)) {
+        machine_turn(console->device.machine);
+        machine_check_deadline(deadline, "a size");
+    }
+    assert_int_equal(message.control.id, 0);
+    assert_int_equal(message.control.event, VIRTIO_CONSOLE_RESIZE);
+    assert_int_equal(message.more, sizeof(expected));
+    assert_memory_equal(message.data, expected, sizeof(expected));
+}
+
+/* Ends that die with the process come back by the same names, and the guest is told who is there. */
+static void test_console_comes_back(void **state)
+{
+    const struct console_options options = { .pty = "killed.pty", .port = { "agent:socket:killed.socket" } };
+    const struct winsize size = { .ws_col = 100, .ws_row = 40 };
+    struct console_driver console;
+    struct machine machine;
+    char got[8];
+
+    (void)state;
+    start_with(&machine, &(struct machine_options){ .beside = { .kind = &console_kind, .options = &options } });
+    console_probe(&console, &machine);
+    console_start(&console, CONSOLE_FEATURES);
+    console_meet(&console, true, 1);
+    for (unsigned int i = 0; i < 5; i++) {
+        const int client = connect_client(), terminal = open("killed.pty", O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+        console_expect(&console, 1, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL);
+        console_write(&console, 1, "question", 8);
+        expect_text(&machine, client, "question");
+        assert_int_equal(write(client, "answer", 6), 6);
+        console_read(&console, 1, got, 6);
+        assert_memory_equal(got, "answer", 6);
+
+        assert_true(terminal >= 0);
+        assert_int_equal(ioctl(terminal, TIOCSWINSZ, &size), 0);
+        assert_int_equal(write(terminal, "typed", 5), 5);
+        console_read(&console, 0, got, 5);
+        assert_memory_equal(got, "typed", 5);
+        if (i == 0) {
+            expect_size(&console, &size);
+        }
+        assert_int_equal(machine_read(&machine, console.device.config, 4), 100 | 40 << 16);
+        console_write(&console, 0, "shown", 5);
+        expect_text(&machine, terminal, "shown");
+
+        expired(SIGALRM);
+        console_expect(&console, 1, VIRTIO_CONSOLE_PORT_OPEN, 0, NULL);
+        assert_int_equal(close(client) | close(terminal), 0);
+    }
+    assert_int_equal(kills, 5);
+    finish(&machine, NULL);
+    assert_int_equal(unlink("killed.pty") | unlink("killed.socket"), 0);
 }
 
 /* Rings of chains of one descriptor each, of which the driver has made heads 0..available - 1 available. */
@@ -1026,6 +1114,7 @@ int main(void)
         cmocka_unit_test(test_random_numbers),
         cmocka_unit_test(test_console_streams),
         cmocka_unit_test(test_sockets_are_reset),
+        cmocka_unit_test(test_console_comes_back),
         cmocka_unit_test(test_when_a_file_counts),
         cmocka_unit_test(test_failed_flush_is_remembered),
         cmocka_unit_test(test_disk_that_has_grown),
