@@ -21,6 +21,7 @@
 #include <linux/virtio_net.h>
 
 #define FRAMES_QUEUES_MAX 8u
+#define FRAMES_VECTORS_MAX 256u /* that a frame is sent from */
 #define FRAMES_HEADER     sizeof(struct virtio_net_hdr_v1)
 #define FRAMES_DATA_MAX   (0x10000u + ETH_HLEN + 4u) /* of segments that are still together, with a VLAN tag */
 #define FRAMES_MAX        (FRAMES_HEADER + FRAMES_DATA_MAX)

@@ -28,6 +28,7 @@
 #include <linux/virtio_net.h>
 
 #include "backends/frames.h"
+#include "backends/stream.h"
 #include "backends/tap.h"
 #include "virtio/copy.h"
 
@@ -216,16 +217,19 @@ static bool wanted(const struct net *net, const uint8_t *address)
  * What was on its way when the driver, or the one before it, agreed to less must not be given to it (5.1.6.4.1). Clears
  * what only tells that something need not be done.
  */
-static bool acceptable(const struct net *net, struct virtio_net_hdr_v1 *header)
+static bool acceptable(const struct net *net, unsigned char *frame)
 {
     const uint64_t offloads = net->journal->offloads;
+    struct virtio_net_hdr_v1 header;
     uint64_t needed = 0;
 
-    header->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM |
+    memcpy(&header, frame, sizeof(header));
+    header.flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM |
                      (offloads & FEATURE(VIRTIO_NET_F_GUEST_CSUM) ? VIRTIO_NET_HDR_F_DATA_VALID : 0);
-    needed |= header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? FEATURE(VIRTIO_NET_F_GUEST_CSUM) : 0;
-    needed |= header->gso_type & VIRTIO_NET_HDR_GSO_ECN ? FEATURE(VIRTIO_NET_F_GUEST_ECN) : 0;
-    switch (header->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+    memcpy(frame, &header, sizeof(header));
+    needed |= header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? FEATURE(VIRTIO_NET_F_GUEST_CSUM) : 0;
+    needed |= header.gso_type & VIRTIO_NET_HDR_GSO_ECN ? FEATURE(VIRTIO_NET_F_GUEST_ECN) : 0;
+    switch (header.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
     case VIRTIO_NET_HDR_GSO_NONE:
         break;
     case VIRTIO_NET_HDR_GSO_TCPV4:
@@ -292,15 +296,16 @@ static enum room take_room(struct net *net, unsigned int queue, size_t length, u
 /* All of a frame at once, with the number of buffers in its header. */
 static enum room deliver(struct net *net, unsigned int queue, unsigned char *frame, size_t length)
 {
-    struct virtio_net_hdr_v1 *header = (struct virtio_net_hdr_v1 *)(void *)frame;
     unsigned int count;
     const enum room room = take_room(net, queue, length, &count);
+    uint16_t buffers;
     size_t done = 0;
 
     if (room != ROOM_ENOUGH) {
         return room;
     }
-    header->num_buffers = (uint16_t)count;
+    buffers = (uint16_t)count;
+    memcpy(frame + offsetof(struct virtio_net_hdr_v1, num_buffers), &buffers, sizeof(buffers));
     for (unsigned int i = 0; i < count; i++) {
         struct virtqueue_chain *const chain = net->held[i];
 
@@ -319,7 +324,7 @@ static bool handle_frame(struct net *net, unsigned int pair, unsigned char *fram
 {
     struct counters *const counters = &net->counters;
 
-    if (!acceptable(net, (struct virtio_net_hdr_v1 *)(void *)frame)) {
+    if (!acceptable(net, frame)) {
         counters->malformed++;
     } else if (!wanted(net, frame + FRAMES_HEADER)) {
         counters->unwanted++;
@@ -750,18 +755,33 @@ static bool parse_address(const char *text, uint8_t address[ETH_ALEN])
     return !(address[0] & 1) && memcmp(address, nobody, ETH_ALEN) != 0;
 }
 
+static struct stream_options stream_of(const struct net_options *options)
+{
+    return (struct stream_options){
+        .path = options->listen ? options->listen : options->stream, .listens = options->listen != NULL,
+    };
+}
+
 static int open_net(const void *opaque, struct kind_files *files, char error[KIND_ERROR_MAX])
 {
     const struct net_options *options = opaque;
     const struct tap_options tap = {
         .name = options->tap, .queues = options->queues ? options->queues : 1, .mtu = options->mtu,
     };
+    const struct stream_options stream = stream_of(options);
     uint8_t address[ETH_ALEN];
+
+    if (!options->tap + !options->stream + !options->listen != 2) {
+        return refuse(-EINVAL, "wants one of tap, stream and listen", error);
+    }
+    if (!options->tap && options->queues > 1) {
+        return refuse(-EINVAL, "a stream has one pair of queues", error);
+    }
 
     if (options->mac && !parse_address(options->mac, address)) {
         return refuse(-EINVAL, "mac is to be the address of one station, such as 02:00:00:00:00:01", error);
     }
-    return tap_open(&tap, files, error);
+    return options->tap ? tap_open(&tap, files, error) : stream_open(&stream, files, error);
 }
 
 static uint64_t features(const struct net *net, const struct net_options *options)
@@ -821,16 +841,19 @@ static int init(struct net *net, const struct kind_host *host, const struct net_
     return 0;
 }
 
-static int create(struct virtio_device **device, const struct kind_host *host, const void *options,
+static int create(struct virtio_device **device, const struct kind_host *host, const void *opaque,
                   const struct kind_files *files, char error[KIND_ERROR_MAX])
 {
+    const struct net_options *options = opaque;
+    const struct stream_options stream = stream_of(options);
     struct net *net = calloc(1, sizeof(*net));
     int result;
 
     if (!net) {
         return refuse(-ENOMEM, "no memory for it", error);
     }
-    result = tap_create(&net->frames, host->loop, files, error);
+    result = options->tap ? tap_create(&net->frames, host->loop, files, error)
+                          : stream_create(&net->frames, host->loop, &stream, files, error);
     if (result) {
         free(net);
         return result;
@@ -879,10 +902,14 @@ static void report(struct virtio_device *device, const char *name, FILE *to)
 }
 
 static const struct setting settings[] = {
-    { "tap", SETTING_TEXT, true, "NAME", NULL,
-      "a TAP interface of this host, which is made if it is not there, or a macvtap",
+    { "tap", SETTING_TEXT, false, "NAME", NULL,
+      "a TAP interface of this host, which is made if it is not there, or a macvtap; one of this, stream and listen",
       offsetof(struct net_options, tap), 0, 0 },
-    { "mac", SETTING_TEXT, false, "ADDRESS", "made from NAME; a macvtap's own", "the guest's Ethernet address",
+    { "stream", SETTING_TEXT, false, "PATH", NULL, "a UNIX socket to connect to, as often as its other end comes back",
+      offsetof(struct net_options, stream), 0, 0 },
+    { "listen", SETTING_TEXT, false, "PATH", NULL, "a UNIX socket to listen to, for one peer at a time",
+      offsetof(struct net_options, listen), 0, 0 },
+    { "mac", SETTING_TEXT, false, "ADDRESS", "made from NAME or PATH; a macvtap's own", "the guest's Ethernet address",
       offsetof(struct net_options, mac), 0, 0 },
     { "mtu", SETTING_NUMBER, false, "BYTES", "the interface's", "the longest packet, as the guest is told",
       offsetof(struct net_options, mtu), MTU_MIN, UINT16_MAX },
@@ -894,7 +921,7 @@ static const struct setting settings[] = {
       offsetof(struct net_options, speed), 1, INT32_MAX },
 };
 
-static const int calls[] = { SCMP_SYS(writev) };
+static const int calls[] = { SCMP_SYS(writev), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(accept4) };
 static const unsigned long commands[] = { TAP_COMMANDS };
 
 const struct kind net_kind = {
@@ -904,7 +931,8 @@ const struct kind net_kind = {
     .settings = SETTINGS(settings),
     .options_size = sizeof(struct net_options),
     .journal_size = sizeof(struct net_journal),
-    .needs = { calls, sizeof(calls) / sizeof(calls[0]), commands, sizeof(commands) / sizeof(commands[0]), 0 },
+    .needs = { calls, sizeof(calls) / sizeof(calls[0]), commands, sizeof(commands) / sizeof(commands[0]),
+               STREAM_DESCRIPTORS },
     .open = open_net,
     .create = create,
     .destroy = destroy,

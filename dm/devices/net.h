@@ -18,8 +18,10 @@
 #define NET_QUEUE_SIZE 256u
 
 struct net_options {
-    const char *tap; /* name of the interface */
-    const char *mac; /* as text; NULL: the back end's choice */
+    const char *tap;    /* name of the interface; one of these is there */
+    const char *stream; /* path of a socket to connect to */
+    const char *listen; /* or to listen to */
+    const char *mac;    /* as text; NULL: the back end's choice */
     unsigned int mtu;    /* 0: the back end's */
     unsigned int queues; /* pairs of them; 0: 1 */
     unsigned int speed;  /* Mbit/s; 0: nobody knows */

@@ -57,8 +57,8 @@ expect 2 "--blk: id wants a value: ID: ''" --domain 1 --blk disk,id
 expect 2 "--blk: addr wants a number, 1 to 31: '0'" --domain 1 --blk disk,addr=0
 expect 2 "--blk: addr wants a number, 1 to 31: '32'" --domain 1 --blk disk,readonly,addr=32
 expect 2 "--blk: addr wants a value: N: ''" --domain 1 --blk disk,addr=
-expect 2 "--net: queues wants a number, 1 to 8: '9'" --domain 1 --net tap0,queues=9
-expect 2 "--net: mtu wants a number, 68 to 65535: '67'" --domain 1 --net tap0,mtu=67
+expect 2 "--net: queues wants a number, 1 to 8: '9'" --domain 1 --net tap=tap0,queues=9
+expect 2 "--net: mtu wants a number, 68 to 65535: '67'" --domain 1 --net tap=tap0,mtu=67
 expect 2 "an option is missing: '--share'" --domain 1 --no-ready --blk disk
 expect 2 "--share without a device; an option is missing, such as: '--blk'" --domain 1 --share
 expect 2 "--sandbox wants on|off|require: 'yes'" --domain 1 --sandbox=yes

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The network interface that a guest sees, on a TAP of a network namespace of the test's own: frames both ways,
- * offloads, receive buffers, the link, the control queue, several queues; and a driver that refuses features one by one.
+ * offloads, receive buffers, the link, the control queue, several queues; a driver that refuses features one by one.
  */
 #include "net.h"
 
