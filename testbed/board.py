@@ -37,6 +37,7 @@ VERSION = re.search(r"^ *version: '([^']+)'", (BUILD.parent / "meson.build").rea
 DOM0_PROGRAMS = (BUILD / "arm64/dm/sidebridge-dm", BUILD / "arm64/tests/system/sb-xen")     # in its /bin
 # What testbed/build-xen makes.
 HYPERVISOR = BUILD / ("xen-src-obj" if os.environ.get("XEN_SRC") else "xen-obj") / "xen"
+RELEASE = HYPERVISOR.parent.with_name(f"{HYPERVISOR.parent.name}-release") / "xen"      # with --release
 MODULES_BASE = 0x58000000       # above Xen (at 0x40200000) and the device tree (at 0x48000000)
 MODULE_ALIGN = 2 << 20
 
@@ -284,7 +285,8 @@ domU{number} {{
     def prepare(self):
         """Writes what the board is made of (host.dtb...); returns the command line of QEMU."""
         if not self.xen.exists():
-            raise Missing(f"no hypervisor in {self.xen}: run testbed/setup")
+            release = " and testbed/build-xen --release" if self.xen == RELEASE else ""
+            raise Missing(f"no hypervisor in {self.xen}: run testbed/setup{release}")
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._modules = {}

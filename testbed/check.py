@@ -228,6 +228,8 @@ def main():
         for program in ["setup", *(["build-qemu"] if suite == "qemu" or "bench" in wanted else [])]:
             if not score.failed and subprocess.run([ROOT / "testbed" / program], check=False).returncode:
                 score.failed.append(program)
+        if suite == "bench" and not score.failed:
+            step(score, "release-build-of-xen", ["testbed/build-xen", "--release"])
     chosen_system = [name for name in wanted if name.partition(":")[0] in (*system, suite)]
     chosen_unit = [name for name in wanted if name not in chosen_system]
     if not score.failed:
