@@ -392,6 +392,7 @@ static void zeroing_done(struct loop_request *io, int result)
         start_zeroing(request);
         break;
     case -EINVAL: /* not of whole blocks of the block device */
+    case -EBUSY:  /* something of it is still to be written to the device, which is claimed by another descriptor */
         request->zeroing = ZEROING_WRITTEN;
         start_zeroing(request);
         break;
