@@ -10,8 +10,7 @@ from board import Board, Domain, Failed
 from cases import cases_of, main
 from scene import ANY_FAILED, binding, ended, healthy, kernel, random_disk, require_checksum, require_interrupts
 
-CASES = {"gic3_msix_linux_6.12": (3, "6.12", "1:disk:--rng"),
-         "gic2_intx_linux_6.1": (2, "6.1", "1:disk:--rng:--no-msix")}
+CASES = {"gic3_msix_linux_6.12": (3, "6.12", "1:disk:--rng")}
 BYTES, RATE, BURST = 64 << 10, 64 << 10, 8 << 10
 
 

@@ -10,7 +10,7 @@ from board import BUILD, Board, Domain
 from cases import cases_of, main
 from scene import ANY_FAILED, binding, ended, healthy, kernel, random_disk, require_checksum, require_interrupts
 
-CASES = {"gic3_msix_linux_6.12": (3, "6.12", ""), "gic2_intx_linux_6.1": (2, "6.1", "--no-msix")}
+CASES = {"gic2_intx_linux_6.1": (2, "6.1", "--no-msix")}
 PROGRAM = (BUILD / "arm64/tests/system/sb-vsock", "bin/sb-vsock")
 
 
