@@ -665,11 +665,14 @@ static void work(void *opaque)
     }
 }
 
+/* What a predecessor was about to give back, and has not, nobody will: it is delivered anew. */
 static void driver_ok(struct virtio_device *device)
 {
     struct console *console = console_of(device);
 
     for (unsigned int i = 0; i < console->ports; i++) {
+        settle_input(&console->port[i], port_queue(i));
+        note(&console->port[i].journal->delivering, 0);
         look_after(&console->port[i]);
     }
 }

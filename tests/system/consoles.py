@@ -15,6 +15,7 @@ from scene import ANY_FAILED, binding, ended, healthy, kernel
 
 CASES = {
     "gic3_6.1": (3, "6.1"),
+    "gic2_6.12": (2, "6.12"),
 }
 KILLS = 20
 LINES = 20000
