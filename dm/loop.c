@@ -71,14 +71,14 @@ static void any_ready(void *opaque, int error)
     struct loop *loop = opaque;
     struct epoll_event happened[EVENTS];
 
-    if (!error && loop->watches == 0) {
-        if (loop->sealed && loop->asleep) {
-            loop->asleep->ready(loop->asleep->opaque, 0);
+    if (error || loop->watches == 0) { /* without epoll nothing would be seen any more: who has most of it is told */
+        if (loop->asleep && (error || loop->sealed)) {
+            loop->asleep->ready(loop->asleep->opaque, error);
         }
         return;
     }
     loop->happened = happened;
-    loop->happened_count = error ? 0 : epoll_pwait(loop->any.request.descriptor, happened, EVENTS, 0, NULL);
+    loop->happened_count = epoll_pwait(loop->any.request.descriptor, happened, EVENTS, 0, NULL);
     for (int i = 0; i < loop->happened_count; i++) {
         struct loop_watch *const watch = happened[i].data.ptr;
 

@@ -474,6 +474,44 @@ static void test_watch_of_a_bad_descriptor(void **state)
     loop_destroy(loop);
 }
 
+/* The descriptor by which the others are watched; there is one loop. */
+static int epoll_of_the_loop(void)
+{
+    for (int descriptor = 3; descriptor < 256; descriptor++) {
+        char path[64], target[64] = "";
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
+        if (readlink(path, target, sizeof(target) - 1) > 0 && strcmp(target, "anon_inode:[eventpoll]") == 0) {
+            return descriptor;
+        }
+    }
+    fail_msg("there is none");
+    return -1;
+}
+
+/* Who has most of the work learns that the others are not watched any more. */
+static void test_what_is_watched_is_lost(void **state)
+{
+    const int event = eventfd(0, EFD_NONBLOCK), other = eventfd(0, EFD_NONBLOCK);
+    struct loop_watch asleep, watch;
+    unsigned int ready = 0;
+    struct loop *loop;
+    int error = 0;
+
+    (void)state;
+    assert_int_equal(loop_create(&loop, 4), 0);
+    loop_watch_asleep(loop, &asleep, event, keep_error, NULL, &error);
+    assert_int_equal(loop_watch(loop, &watch, other, count_ready, &ready), 0);
+    assert_int_equal(close(epoll_of_the_loop()), 0);
+    for (unsigned int i = 0; i < 3 && !error; i++) {
+        assert_int_equal(loop_run_once(loop, false), 0);
+    }
+    assert_int_equal(error, -EBADF);
+    assert_int_equal(ready, 0);
+    loop_destroy(loop);
+    assert_true(close(event) == 0 && close(other) == 0);
+}
+
 static void test_watch_ends_when_the_other_side_closes(void **state)
 {
     struct loop_watch watch;
@@ -736,6 +774,7 @@ int main(void)
         cmocka_unit_test(test_unwatched_by_another),
         cmocka_unit_test(test_watch_of_what_can_be_written),
         cmocka_unit_test(test_watch_of_a_bad_descriptor),
+        cmocka_unit_test(test_what_is_watched_is_lost),
         cmocka_unit_test(test_watch_ends_when_the_other_side_closes),
         cmocka_unit_test(test_task_runs_once_a_turn),
         cmocka_unit_test(test_quiet_until_nothing_ends),
