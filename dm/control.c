@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "listener.h"
 
 struct client {
     struct control *control;
@@ -323,46 +323,11 @@ static void listen_to(struct control *control, bool listen)
     }
 }
 
-/* A socket to which nobody listens any more is what a predecessor has left. */
-static int take_away(const struct sockaddr_un *address)
-{
-    struct stat about;
-    int other, dead;
-
-    if (lstat(address->sun_path, &about)) {
-        return errno == ENOENT ? 0 : -errno;
-    }
-    if (!S_ISSOCK(about.st_mode)) {
-        return -EEXIST;
-    }
-    other = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    dead = other >= 0 && connect(other, (const struct sockaddr *)address, sizeof(*address)) && errno == ECONNREFUSED;
-    (void)close(other);
-    if (!dead) {
-        return -EEXIST;
-    }
-    return unlink(address->sun_path) && errno != ENOENT ? -errno : 0;
-}
-
 static int open_socket(struct control *control, const char *path)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int error;
-
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        return -ENAMETOOLONG;
-    }
-    memcpy(address.sun_path, path, strlen(path));
-    error = take_away(&address);
-    if (error) {
-        return error;
-    }
-    control->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* The mode of what is made is that of the socket, so that it is never anybody else's. */
-    if (control->socket < 0 || fchmod(control->socket, 0600) ||
-        bind(control->socket, (const struct sockaddr *)&address, sizeof(address)) ||
-        listen(control->socket, CONTROL_CLIENTS_MAX)) {
-        return errno == EADDRINUSE ? -EEXIST : -errno;
+    control->socket = listener_open(path, CONTROL_CLIENTS_MAX, true);
+    if (control->socket < 0) {
+        return control->socket == -EBUSY ? -EEXIST : control->socket;
     }
     listen_to(control, true);
     return control->listens ? 0 : -ENOMEM;

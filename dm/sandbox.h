@@ -62,8 +62,9 @@ unsigned int sandbox_enter(const struct sandbox_options *options, char lacking[S
 
 /*
  * The first thing that a process does: its parent's descriptors, which it has no use for, are closed, and standard
- * input and output, unless they are to be kept, are nothing; standard error stays, or is nothing. 0, or the negative errno value of opening
- * /dev/null: what was closed is so still, the next file would get its descriptor, and what is printed would go there.
+ * input and output, unless they are to be kept, are nothing; standard error stays, or is nothing. 0, or the negative
+ * errno value of opening /dev/null: what was closed is so still, the next file would get its descriptor, and what is
+ * printed would go there.
  */
 int sandbox_drop_inherited(bool keep_standard);
 

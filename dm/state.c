@@ -317,7 +317,6 @@ void state_begin(struct state *state)
     /* Whoever is killed in between leaves nothing that counts. */
     __atomic_store_n(&state->content->header.mark, 0, __ATOMIC_SEQ_CST);
     memset(state->content->device, 0, state->size - sizeof(*state->content));
-    state->content->header.configuration = state->configuration;
     state->mark = state->next_mark;
     __atomic_store_n(&state->content->header.mark, state->mark, __ATOMIC_SEQ_CST);
 }

@@ -15,12 +15,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "listener.h"
 
 #define LINK_PREFIX   "/proc/"
 #define LINK_MAX_TEXT 64u
@@ -117,49 +117,19 @@ static int open_pty(const char *path, int file[CHARACTER_FILES], char *error)
     return make_link(path, file[CHARACTER_KEPT], error);
 }
 
-/* Removes a socket that nobody listens at any more. */
-static int clear_socket(const char *path, const struct sockaddr_un *address, char *error)
-{
-    struct stat about;
-    int probe, result;
-
-    if (lstat(path, &about)) {
-        return errno == ENOENT ? 0 : failed(path, "cannot be made", error);
-    }
-    if (!S_ISSOCK(about.st_mode)) {
-        return refuse(-EEXIST, path, "is there already, and no socket", error);
-    }
-    probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (probe < 0) {
-        return failed(path, "cannot be made", error);
-    }
-    result = connect(probe, (const struct sockaddr *)(const void *)address, sizeof(*address)) ? -errno : 0;
-    (void)close(probe);
-    if (result != -ECONNREFUSED) {
-        return refuse(-EBUSY, path, "another process listens there", error);
-    }
-    return unlink(path) ? failed(path, "cannot be made", error) : 0;
-}
-
 static int open_socket(const char *path, int file[CHARACTER_FILES], char *error)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int result;
+    const int listener = listener_open(path, CLIENTS_MAX, true);
 
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        return refuse(-ENAMETOOLONG, path, "is too long for a socket", error);
+    if (listener < 0) {
+        return refuse(listener, path,
+                      listener == -EEXIST         ? "is there already, and no socket"
+                      : listener == -EBUSY        ? "another process listens there"
+                      : listener == -ENAMETOOLONG ? "is too long for a socket"
+                                                  : "cannot be made",
+                      error);
     }
-    memcpy(address.sun_path, path, strlen(path));
-    result = clear_socket(path, &address, error);
-    if (result) {
-        return result;
-    }
-    file[CHARACTER_INPUT] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (file[CHARACTER_INPUT] < 0 || fchmod(file[CHARACTER_INPUT], OWNER_ONLY) ||
-        bind(file[CHARACTER_INPUT], (const struct sockaddr *)(const void *)&address, sizeof(address)) ||
-        listen(file[CHARACTER_INPUT], CLIENTS_MAX)) {
-        return failed(path, "cannot be made", error);
-    }
+    file[CHARACTER_INPUT] = listener;
     return 0;
 }
 

@@ -12,8 +12,9 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "listener.h"
 
 #define BACKLOG 16
 
@@ -23,67 +24,18 @@ static int refuse(int cause, const char *why, char *error)
     return cause;
 }
 
-static int new_socket(void)
-{
-    const int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    return made < 0 ? -errno : made;
-}
-
 /* By its name in the current directory. */
 static int connect_to(const struct sockaddr_un *address)
 {
-    const int made = new_socket();
+    const int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    if (made >= 0 && connect(made, (const struct sockaddr *)address, sizeof(*address))) {
+    if (made < 0 || connect(made, (const struct sockaddr *)address, sizeof(*address))) {
         const int error = -errno;
 
         (void)close(made);
         return error;
     }
     return made;
-}
-
-/* Nobody listens any more at a socket that a predecessor has left. */
-static int clear_place(const struct sockaddr_un *address)
-{
-    struct stat about;
-    int made;
-
-    if (lstat(address->sun_path, &about)) {
-        return errno == ENOENT ? 0 : -errno;
-    }
-    if (!S_ISSOCK(about.st_mode)) {
-        return -EEXIST;
-    }
-    made = connect_to(address);
-    if (made >= 0) {
-        (void)close(made);
-        return -EBUSY;
-    }
-    return made == -EAGAIN ? -EBUSY : unlink(address->sun_path) ? -errno : 0;
-}
-
-static int listen_at(struct ports *ports, const char *path)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int error;
-
-    memcpy(address.sun_path, path, strlen(path));
-    error = clear_place(&address);
-    if (error) {
-        return error;
-    }
-    ports->listener = new_socket();
-    if (ports->listener < 0) {
-        return ports->listener;
-    }
-    if (bind(ports->listener, (const struct sockaddr *)&address, sizeof(address)) ||
-        listen(ports->listener, BACKLOG)) {
-        error = -errno;
-        (void)close(ports->listener);
-    }
-    return error;
 }
 
 /* Who may not copy a mount is not in the sandbox, and gets by with the directory itself. */
@@ -102,7 +54,6 @@ int ports_open(struct ports *ports, const char *path, char error[PORTS_ERROR_MAX
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     char directory[sizeof(((struct sockaddr_un *)0)->sun_path)] = ".";
-    int result;
 
     if (strlen(path) > PORTS_NAME_MAX || *name == '\0') {
         return refuse(-EINVAL, "no name for a socket, or too long", error);
@@ -116,10 +67,10 @@ int ports_open(struct ports *ports, const char *path, char error[PORTS_ERROR_MAX
     if (ports->directory < 0) {
         return refuse(ports->directory, "its directory cannot be opened", error);
     }
-    result = listen_at(ports, path);
-    if (result) {
+    ports->listener = listener_open(path, BACKLOG, false);
+    if (ports->listener < 0) {
         (void)close(ports->directory);
-        return refuse(result, "cannot be listened at", error);
+        return refuse(ports->listener, "cannot be listened at", error);
     }
     return 0;
 }

@@ -12,11 +12,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "listener.h"
 #include "virtio/copy.h"
 
 #define PREFIX     4u                       /* the length */
@@ -46,12 +46,6 @@ struct stream {
 static struct stream *stream_of(struct frames *frames)
 {
     return (struct stream *)(void *)frames;
-}
-
-static int refuse(int cause, const char *why, char *error)
-{
-    (void)snprintf(error, KIND_ERROR_MAX, "%s (%s)", why, strerror(-cause));
-    return cause;
 }
 
 static void peer_ready(void *opaque, int error);
@@ -416,11 +410,16 @@ static void run_connector(int to, const struct sockaddr_un *address)
 }
 
 /* Nobody waits for its end: it is the child of a child. */
-static int start_connector(const struct sockaddr_un *address, int *source)
+static int start_connector(const char *path)
 {
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
     int ends[2], status;
     pid_t child;
 
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(address.sun_path, path, strlen(path));
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
         return -errno;
     }
@@ -429,7 +428,7 @@ static int start_connector(const struct sockaddr_un *address, int *source)
         const pid_t grandchild = fork();
 
         if (grandchild == 0) {
-            run_connector(ends[1], address);
+            run_connector(ends[1], &address);
         }
         _exit(grandchild < 0);
     }
@@ -438,53 +437,20 @@ static int start_connector(const struct sockaddr_un *address, int *source)
         (void)close(ends[0]);
         return -EAGAIN;
     }
-    *source = ends[0];
-    return 0;
-}
-
-/* What a process has left that is no more is in the way; a socket that somebody listens to is not. */
-static int start_listening(const struct sockaddr_un *address, int *source)
-{
-    const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct stat about;
-    int error = 0;
-
-    if (probe < 0 || listener < 0) {
-        error = -errno;
-    } else if (connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0) {
-        error = -EBUSY;
-    } else if (errno == ECONNREFUSED && lstat(address->sun_path, &about) == 0 && S_ISSOCK(about.st_mode)) {
-        (void)unlink(address->sun_path);
-    }
-    if (!error && (bind(listener, (const struct sockaddr *)address, sizeof(*address)) || listen(listener, BACKLOG))) {
-        error = -errno;
-    }
-    (void)close(probe);
-    if (error) {
-        (void)close(listener);
-        return error;
-    }
-    *source = listener;
-    return 0;
+    return ends[0];
 }
 
 int stream_open(const struct stream_options *options, struct kind_files *files, char error[KIND_ERROR_MAX])
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int source = -1, result;
+    const int source = options->listens ? listener_open(options->path, BACKLOG, false) : start_connector(options->path);
 
-    if (strlen(options->path) >= sizeof(address.sun_path)) {
-        return refuse(-ENAMETOOLONG, "no name that a socket can have", error);
-    }
-    memcpy(address.sun_path, options->path, strlen(options->path));
-    result = options->listens ? start_listening(&address, &source) : start_connector(&address, &source);
-    if (result) {
-        return refuse(result,
-                      result == -EBUSY   ? "another process listens there"
-                      : options->listens ? "cannot be listened to"
-                                         : "no process that connects",
-                      error);
+    if (source < 0) {
+        return kind_refuse(source == -EEXIST ? -EADDRINUSE : source, /* as bind(2) calls what is no socket */
+                           source == -ENAMETOOLONG ? "no name that a socket can have"
+                           : source == -EBUSY      ? "another process listens there"
+                           : options->listens      ? "cannot be listened to"
+                                                   : "no process that connects",
+                           error);
     }
     *files = (struct kind_files){ .count = 1, .file = { source } };
     return 0;
@@ -497,7 +463,7 @@ int stream_create(struct frames **frames, struct loop *loop, const struct stream
     const uint64_t sum = settings_hash_bytes(options->path, strlen(options->path), SETTINGS_HASH_START);
 
     if (!stream) {
-        return refuse(-ENOMEM, "no memory for it", error);
+        return kind_refuse(-ENOMEM, "no memory for it", error);
     }
     stream->frames.operations = &operations;
     stream->frames.queues = 1;

@@ -79,12 +79,6 @@ static struct tap *tap_of(struct frames *frames)
     return (struct tap *)(void *)frames;
 }
 
-static int refuse(int cause, const char *why, char *error)
-{
-    (void)snprintf(error, KIND_ERROR_MAX, "%s (%s)", why, strerror(-cause));
-    return cause;
-}
-
 static int send_frame(struct frames *frames, unsigned int queue, const struct iovec *vector, unsigned int count,
                       size_t length)
 {
@@ -343,20 +337,20 @@ static int explain(int result, const struct tap_options *options, bool there, ch
 {
     switch (result) {
     case -EBUSY:
-        return refuse(result, "in use by another process", error);
+        return kind_refuse(result, "in use by another process", error);
     case -ENOENT:
     case -ENODEV:
-        return refuse(result, "no TAP interfaces: load the module tun", error);
+        return kind_refuse(result, "no TAP interfaces: load the module tun", error);
     case -EINVAL:
-        return refuse(result,
-                      !there                ? "cannot be made"
-                      : options->queues > 1 ? "no TAP interface that may have several queues"
-                                            : "no TAP interface",
-                      error);
+        return kind_refuse(result,
+                           !there                ? "cannot be made"
+                           : options->queues > 1 ? "no TAP interface that may have several queues"
+                                                 : "no TAP interface",
+                           error);
     case -E2BIG:
-        return refuse(result, "has no more queues", error);
+        return kind_refuse(result, "has no more queues", error);
     default:
-        return refuse(result, there ? "cannot be opened" : "cannot be made", error);
+        return kind_refuse(result, there ? "cannot be opened" : "cannot be made", error);
     }
 }
 
@@ -376,12 +370,12 @@ int tap_open(const struct tap_options *options, struct kind_files *files, char e
     int result;
 
     if (strlen(options->name) >= IFNAMSIZ || strchr(options->name, '/')) {
-        return refuse(-EINVAL, "no name that an interface can have", error);
+        return kind_refuse(-EINVAL, "no name that an interface can have", error);
     }
     result = open_links(files);
     if (result) {
         kind_files_close(files);
-        return refuse(result, "no netlink socket", error);
+        return kind_refuse(result, "no netlink socket", error);
     }
     there = index_of(files->file[FILE_LINKS], options->name) != 0;
     find_device(index_of(files->file[FILE_LINKS], options->name), path, sizeof(path));
@@ -469,7 +463,7 @@ int tap_create(struct frames **frames, struct loop *loop, const struct kind_file
     int result;
 
     if (!tap) {
-        return refuse(-ENOMEM, "no memory for it", error);
+        return kind_refuse(-ENOMEM, "no memory for it", error);
     }
     tap->frames.operations = &operations;
     tap->frames.queues = queues;
@@ -484,7 +478,7 @@ int tap_create(struct frames **frames, struct loop *loop, const struct kind_file
     result = result ? result : loop_watch(loop, &tap->links_watch, tap->links, links_ready, tap);
     if (result) {
         free(tap);
-        return refuse(result, "cannot be used", error);
+        return kind_refuse(result, "cannot be used", error);
     }
     *frames = &tap->frames;
     return 0;

@@ -432,14 +432,8 @@ static void begin_transfer(struct request *request, uint64_t sector, uint64_t by
 /* Copies `size` readable bytes out of the chain and drops them; there are as many. */
 static void take(struct request *request, void *to, size_t size)
 {
-    for (size_t done = 0; done < size;) {
-        const size_t left = size - done;
-        const size_t part = request->vector->iov_len < left ? request->vector->iov_len : left;
-
-        virtio_copy_in((char *)to + done, request->vector->iov_base, part);
-        done += part;
-        drop(request, part);
-    }
+    virtio_gather(to, request->vector, 0, size);
+    drop(request, size);
     request->chain->readable_bytes -= size;
 }
 
@@ -498,16 +492,7 @@ static void begin_flush(struct request *request)
 /* As much of the id as there is room for. */
 static void give_id(struct request *request)
 {
-    size_t done = 0;
-
-    for (unsigned int i = 0; i < request->count && done < VIRTIO_BLK_ID_BYTES; i++) {
-        const size_t left = VIRTIO_BLK_ID_BYTES - done;
-        const size_t part = request->vector[i].iov_len < left ? request->vector[i].iov_len : left;
-
-        memcpy(request->vector[i].iov_base, request->blk->id + done, part);
-        done += part;
-    }
-    request->written = done;
+    request->written = virtio_scatter(request->vector, request->count, request->blk->id, VIRTIO_BLK_ID_BYTES);
     finish(request, VIRTIO_BLK_S_OK);
 }
 
@@ -671,17 +656,12 @@ static bool can_discard(const struct blk *blk, uint64_t bytes)
                              : fallocate(blk->file, zeroing_mode[ZEROING_HOLE], (off_t)behind, PAGE_CACHE) == 0;
 }
 
-static int refuse(int cause, const char *why, char *error)
-{
-    (void)snprintf(error, KIND_ERROR_MAX, "%s (%s)", why, strerror(-cause));
-    return cause;
-}
-
 static int not_opened(char *error)
 {
-    return refuse(-errno, errno == EBUSY ? "in use on this host: by a mount, another device or another device model"
-                                         : "cannot be opened",
-                  error);
+    return kind_refuse(-errno,
+                       errno == EBUSY ? "in use on this host: by a mount, another device or another device model"
+                                      : "cannot be opened",
+                       error);
 }
 
 /*
@@ -700,7 +680,7 @@ static int claim_device(const char *path, struct kind_files *files, char *error)
     files->count++;
     if (fstat(files->file[FILE_CLAIM], &claimed) || fstat(files->file[FILE_DATA], &opened) ||
         claimed.st_rdev != opened.st_rdev) {
-        return refuse(-ESTALE, "was exchanged while it was opened", error);
+        return kind_refuse(-ESTALE, "was exchanged while it was opened", error);
     }
     return 0;
 }
@@ -712,16 +692,16 @@ static int lock_file(const struct blk_options *options, struct kind_files *files
     int result = measure(file, &geometry);
 
     if (result || geometry.bytes < SECTOR) {
-        return refuse(result ? result : -EINVAL,
-                      result == -EINVAL ? "neither a regular file nor a block device"
-                      : result          ? "its size cannot be found out"
-                                        : "smaller than one sector of 512 bytes",
-                      error);
+        return kind_refuse(result ? result : -EINVAL,
+                           result == -EINVAL ? "neither a regular file nor a block device"
+                           : result          ? "its size cannot be found out"
+                                             : "smaller than one sector of 512 bytes",
+                           error);
     }
     result = geometry.block_device && !options->read_only ? claim_device(options->path, files, error) : 0;
     if (!result && flock(file, (options->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
-        result = errno == EWOULDBLOCK ? refuse(-EBUSY, "in use by another device model", error)
-                                      : refuse(-errno, "cannot be locked", error);
+        result = errno == EWOULDBLOCK ? kind_refuse(-EBUSY, "in use by another device model", error)
+                                      : kind_refuse(-errno, "cannot be locked", error);
     }
     return result;
 }
@@ -783,7 +763,7 @@ static int create(struct virtio_device **device, const struct kind_host *host, c
     int result;
 
     if (!blk) {
-        return refuse(-ENOMEM, "no memory for it", error);
+        return kind_refuse(-ENOMEM, "no memory for it", error);
     }
     blk->loop = host->loop;
     blk->journal = &blk->own;
@@ -804,7 +784,7 @@ static int create(struct virtio_device **device, const struct kind_host *host, c
     }
     if (result) {
         finish_blk(blk);
-        return refuse(result, "cannot be made a disk", error);
+        return kind_refuse(result, "cannot be made a disk", error);
     }
     fill_config(blk, grants ? PLATFORM_GRANT_BYTES : SEGMENT_BYTES, &geometry);
     set_id(blk, options);

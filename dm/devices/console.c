@@ -364,18 +364,12 @@ static void deliver(struct port *port, unsigned int queue, struct virtqueue_chai
 {
     struct port_journal *journal = port->journal;
     const uint32_t start = journal->start;
-    uint32_t next = start;
+    const uint32_t given = (uint32_t)virtio_scatter(chain->vector + chain->readable, chain->writable,
+                                                    journal->buffer.text + start, journal->buffer.length - start);
 
-    for (unsigned int i = chain->readable; i < chain->readable + chain->writable; i++) {
-        const uint32_t left = journal->buffer.length - next;
-        const size_t size = chain->vector[i].iov_len < left ? chain->vector[i].iov_len : left;
-
-        memcpy(chain->vector[i].iov_base, journal->buffer.text + next, size);
-        next += (uint32_t)size;
-    }
-    note_length(&journal->next, next);
+    note_length(&journal->next, start + given);
     note(&journal->delivering, virtio_device_given(&port->console->device, queue) + 1);
-    virtio_device_complete(&port->console->device, queue, chain, next - start);
+    virtio_device_complete(&port->console->device, queue, chain, given);
     settle_input(port, queue);
 }
 
@@ -504,17 +498,6 @@ static size_t make_message(const struct port *port, unsigned int owed, bool open
     return sizeof(control) + length;
 }
 
-static void copy_out(const struct virtqueue_chain *chain, const void *from, size_t size)
-{
-    for (unsigned int i = chain->readable; size > 0; i++) {
-        const size_t part = chain->vector[i].iov_len < size ? chain->vector[i].iov_len : size;
-
-        memcpy(chain->vector[i].iov_base, from, part);
-        from = (const char *)from + part;
-        size -= part;
-    }
-}
-
 /* False: the guest has no buffer for it. */
 static bool send_message(struct port *port, unsigned int owed)
 {
@@ -532,7 +515,7 @@ static bool send_message(struct port *port, unsigned int owed)
         virtio_device_refuse(device, CONTROL_TO_GUEST, chain);
         return false;
     }
-    copy_out(chain, message, size);
+    (void)virtio_scatter(chain->vector + chain->readable, chain->writable, message, size);
     virtio_device_complete(device, CONTROL_TO_GUEST, chain, (uint32_t)size);
     port->journal->owed &= (uint8_t)~owed;
     port->journal->told_open = owed == OWED_OPEN ? open : port->journal->told_open;
@@ -592,13 +575,7 @@ static bool copy_in(const struct virtqueue_chain *chain, void *to, size_t size)
     if (chain->readable_bytes < size) {
         return false;
     }
-    for (const struct iovec *vector = chain->vector; size > 0; vector++) {
-        const size_t part = vector->iov_len < size ? vector->iov_len : size;
-
-        virtio_copy_in(to, vector->iov_base, part);
-        to = (char *)to + part;
-        size -= part;
-    }
+    virtio_gather(to, chain->vector, 0, size);
     return true;
 }
 

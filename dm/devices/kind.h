@@ -37,6 +37,9 @@ struct kind_files {
 
 void kind_files_close(struct kind_files *files); /* the last one first; then there are none */
 
+/* A failure, which is returned: what the cause is in words is added to the sentence. */
+int kind_refuse(int cause, const char *why, char error[KIND_ERROR_MAX]);
+
 /* What a device lives in; borrowed for as long as it does. */
 struct kind_host {
     struct loop *loop;

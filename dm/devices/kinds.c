@@ -32,6 +32,12 @@ void kind_files_close(struct kind_files *files)
     }
 }
 
+int kind_refuse(int cause, const char *why, char error[KIND_ERROR_MAX])
+{
+    (void)snprintf(error, KIND_ERROR_MAX, "%s (%s)", why, strerror(-cause));
+    return cause;
+}
+
 const struct kind *kind_of_name(const char *name, size_t length)
 {
     for (const struct kind *const *kind = kinds; *kind; kind++) {

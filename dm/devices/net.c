@@ -147,40 +147,6 @@ static void update_config(struct net *net)
                                     (journal->announce ? VIRTIO_NET_S_ANNOUNCE : 0));
 }
 
-/* From buffers that the guest may be writing; there are as many bytes. */
-static void copy_out(const struct virtqueue_chain *chain, size_t offset, void *to, size_t size)
-{
-    const struct iovec *vector = chain->vector;
-
-    for (; offset >= vector->iov_len; vector++) {
-        offset -= vector->iov_len;
-    }
-    for (; size > 0; vector++) {
-        const size_t left = vector->iov_len - offset;
-        const size_t part = left < size ? left : size;
-
-        virtio_copy_in(to, (const char *)vector->iov_base + offset, part);
-        to = (char *)to + part;
-        size -= part;
-        offset = 0;
-    }
-}
-
-/* Into what the device may write, as far as it goes; returns how far that is. */
-static size_t copy_in(const struct virtqueue_chain *chain, const void *from, size_t size)
-{
-    size_t done = 0;
-
-    for (unsigned int i = chain->readable; i < chain->readable + chain->writable && done < size; i++) {
-        const size_t left = size - done;
-        const size_t part = chain->vector[i].iov_len < left ? chain->vector[i].iov_len : left;
-
-        memcpy(chain->vector[i].iov_base, (const char *)from + done, part);
-        done += part;
-    }
-    return done;
-}
-
 static bool in_table(const struct net_journal *journal, enum table table, const uint8_t *address)
 {
     for (unsigned int i = 0; i < journal->count[table] && i < TABLE_MAX; i++) {
@@ -309,7 +275,8 @@ static enum room deliver(struct net *net, unsigned int queue, unsigned char *fra
     for (unsigned int i = 0; i < count; i++) {
         struct virtqueue_chain *const chain = net->held[i];
 
-        chain->written = (uint32_t)copy_in(chain, frame + done, length - done);
+        chain->written = (uint32_t)virtio_scatter(chain->vector + chain->readable, chain->writable, frame + done,
+                                                  length - done);
         chain->together = i + 1 < count ? net->held[i + 1] : NULL;
         done += chain->written;
     }
@@ -420,7 +387,7 @@ static bool read_data(const struct virtqueue_chain *chain, void *data, size_t si
     if (chain->readable_bytes != sizeof(struct virtio_net_ctrl_hdr) + size) {
         return false;
     }
-    copy_out(chain, sizeof(struct virtio_net_ctrl_hdr), data, size);
+    virtio_gather(data, chain->vector, sizeof(struct virtio_net_ctrl_hdr), size);
     return true;
 }
 
@@ -448,14 +415,14 @@ static bool read_table(struct net_journal *journal, const struct virtqueue_chain
     if (left < sizeof(count)) {
         return false;
     }
-    copy_out(chain, *offset, &count, sizeof(count));
+    virtio_gather(&count, chain->vector, *offset, sizeof(count));
     if (count > (left - sizeof(count)) / ETH_ALEN) {
         return false;
     }
     journal->overflow[table] = count > TABLE_MAX;
     journal->count[table] = (uint8_t)(count > TABLE_MAX ? 0 : count);
     if (journal->count[table] > 0) {
-        copy_out(chain, *offset + sizeof(count), journal->table[table], journal->count[table] * ETH_ALEN);
+        virtio_gather(journal->table[table], chain->vector, *offset + sizeof(count), journal->count[table] * ETH_ALEN);
     }
     *offset += sizeof(count) + (uint64_t)count * ETH_ALEN;
     return true;
@@ -563,7 +530,7 @@ static bool obey(struct net *net, const struct virtqueue_chain *chain)
     if (chain->readable_bytes < sizeof(header)) {
         return false;
     }
-    copy_out(chain, 0, &header, sizeof(header));
+    virtio_gather(&header, chain->vector, 0, sizeof(header));
     switch (header.class) {
     case VIRTIO_NET_CTRL_RX:
         return set_mode(net, chain, header.cmd);
@@ -596,7 +563,9 @@ static void obey_all(struct net *net, unsigned int queue)
         ack = obey(net, chain) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
         net->counters.commands++;
         net->counters.bad_commands += ack == VIRTIO_NET_ERR;
-        virtio_device_complete(&net->device, queue, chain, (uint32_t)copy_in(chain, &ack, sizeof(ack)));
+        virtio_device_complete(&net->device, queue, chain,
+                               (uint32_t)virtio_scatter(chain->vector + chain->readable, chain->writable, &ack,
+                                                        sizeof(ack)));
     }
     work_later(net, queue);
 }
@@ -732,12 +701,6 @@ static const struct virtio_device_operations operations = {
     .available = available, .driver_ok = driver_ok, .reset = reset,
 };
 
-static int refuse(int cause, const char *why, char *error)
-{
-    (void)snprintf(error, KIND_ERROR_MAX, "%s (%s)", why, strerror(-cause));
-    return cause;
-}
-
 /* Of one station, and not all zero. */
 static bool parse_address(const char *text, uint8_t address[ETH_ALEN])
 {
@@ -772,14 +735,14 @@ static int open_net(const void *opaque, struct kind_files *files, char error[KIN
     uint8_t address[ETH_ALEN];
 
     if (!options->tap + !options->stream + !options->listen != 2) {
-        return refuse(-EINVAL, "wants one of tap, stream and listen", error);
+        return kind_refuse(-EINVAL, "wants one of tap, stream and listen", error);
     }
     if (!options->tap && options->queues > 1) {
-        return refuse(-EINVAL, "a stream has one pair of queues", error);
+        return kind_refuse(-EINVAL, "a stream has one pair of queues", error);
     }
 
     if (options->mac && !parse_address(options->mac, address)) {
-        return refuse(-EINVAL, "mac is to be the address of one station, such as 02:00:00:00:00:01", error);
+        return kind_refuse(-EINVAL, "mac is to be the address of one station, such as 02:00:00:00:00:01", error);
     }
     return options->tap ? tap_open(&tap, files, error) : stream_open(&stream, files, error);
 }
@@ -850,7 +813,7 @@ static int create(struct virtio_device **device, const struct kind_host *host, c
     int result;
 
     if (!net) {
-        return refuse(-ENOMEM, "no memory for it", error);
+        return kind_refuse(-ENOMEM, "no memory for it", error);
     }
     result = options->tap ? tap_create(&net->frames, host->loop, files, error)
                           : stream_create(&net->frames, host->loop, &stream, files, error);
@@ -862,7 +825,7 @@ static int create(struct virtio_device **device, const struct kind_host *host, c
     if (result) {
         net->frames->operations->destroy(net->frames);
         free(net);
-        return refuse(result, "no memory for it", error);
+        return kind_refuse(result, "no memory for it", error);
     }
     *device = &net->device;
     return 0;

@@ -179,19 +179,13 @@ static void driver_ok(struct virtio_device *device)
 
 static const struct virtio_device_operations operations = { .available = available, .driver_ok = driver_ok };
 
-static int refuse(int cause, const char *why, char *error)
-{
-    (void)snprintf(error, KIND_ERROR_MAX, "%s (%s)", why, strerror(-cause));
-    return cause;
-}
-
 static int open_timer(const void *options, struct kind_files *files, char error[KIND_ERROR_MAX])
 {
     const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
     (void)options;
     if (timer < 0) {
-        return refuse(-errno, "no timer", error);
+        return kind_refuse(-errno, "no timer", error);
     }
     *files = (struct kind_files){ .count = 1, .file = { [FILE_TIMER] = timer } };
     return 0;
@@ -206,7 +200,7 @@ static int create(struct virtio_device **device, const struct kind_host *host, c
     int result;
 
     if (!rng) {
-        return refuse(-ENOMEM, "no memory for it", error);
+        return kind_refuse(-ENOMEM, "no memory for it", error);
     }
     rng->loop = host->loop;
     rng->again = (struct loop_task){ .run = serve_again, .opaque = rng };
@@ -216,7 +210,7 @@ static int create(struct virtio_device **device, const struct kind_host *host, c
                                 0);
     if (result) {
         free(rng);
-        return refuse(result, "cannot be made a device", error);
+        return kind_refuse(result, "cannot be made a device", error);
     }
     virtio_device_pull(&rng->device, 0);
     *device = &rng->device;

@@ -27,6 +27,7 @@
 #include <linux/virtio_vsock.h>
 
 #include "backends/ports.h"
+#include "virtio/copy.h"
 
 #define VSOCK_CLASS 0x028000u /* PCI: network, other */
 
@@ -530,20 +531,6 @@ static void take_packet(struct vsock *vsock, const struct virtio_vsock_hdr *head
     }
 }
 
-/* The first bytes of the chain's readable part, of which there are as many. */
-static void copy_header(const struct virtqueue_chain *chain, struct virtio_vsock_hdr *header)
-{
-    size_t done = 0;
-
-    for (unsigned int i = 0; i < chain->readable && done < HEADER; i++) {
-        const size_t left = HEADER - done;
-        const size_t part = chain->vector[i].iov_len < left ? chain->vector[i].iov_len : left;
-
-        memcpy((char *)header + done, chain->vector[i].iov_base, part);
-        done += part;
-    }
-}
-
 static void take_packets(struct vsock *vsock)
 {
     for (unsigned int i = 0; vsock->answers < ANSWERS_MAX; i++) {
@@ -561,23 +548,9 @@ static void take_packets(struct vsock *vsock)
             virtio_device_refuse(&vsock->device, QUEUE_TX, chain);
             return;
         }
-        copy_header(chain, &header);
+        virtio_gather(&header, chain->vector, 0, HEADER);
         take_packet(vsock, &header, chain);
         virtio_device_complete(&vsock->device, QUEUE_TX, chain, 0);
-    }
-}
-
-/* The header goes into the first writable bytes. */
-static void put_header(struct virtqueue_chain *chain, const struct virtio_vsock_hdr *header)
-{
-    size_t done = 0;
-
-    for (unsigned int i = chain->readable; done < HEADER; i++) {
-        const size_t left = HEADER - done;
-        const size_t part = chain->vector[i].iov_len < left ? chain->vector[i].iov_len : left;
-
-        memcpy(chain->vector[i].iov_base, (const char *)header + done, part);
-        done += part;
     }
 }
 
@@ -664,7 +637,7 @@ static uint32_t put_packet(struct connection *connection, struct virtqueue_chain
         header.len = length;
     }
     connection->told = connection->forwarded;
-    put_header(chain, &header);
+    (void)virtio_scatter(chain->vector + chain->readable, chain->writable, &header, HEADER);
     if (header.op == VIRTIO_VSOCK_OP_RST) {
         free_connection(connection);
     }
@@ -679,7 +652,7 @@ static uint32_t put_answer(struct vsock *vsock, struct virtqueue_chain *chain)
         .type = answer->type, .op = VIRTIO_VSOCK_OP_RST,
     };
 
-    put_header(chain, &header);
+    (void)virtio_scatter(chain->vector + chain->readable, chain->writable, &header, HEADER);
     vsock->first_answer = (vsock->first_answer + 1) % ANSWERS_MAX;
     vsock->answers--;
     return (uint32_t)HEADER;
@@ -785,12 +758,6 @@ static const struct virtio_device_operations operations = {
     .available = available, .driver_ok = driver_ok, .reset = reset,
 };
 
-static int refuse(int cause, const char *why, char *error)
-{
-    (void)snprintf(error, KIND_ERROR_MAX, "%s (%s)", why, strerror(-cause));
-    return cause;
-}
-
 static int open_ports(const void *opaque, struct kind_files *files, char error[KIND_ERROR_MAX])
 {
     const struct vsock_options *options = opaque;
@@ -837,7 +804,7 @@ static int create(struct virtio_device **device, const struct kind_host *host, c
     int result;
 
     if (!vsock) {
-        return refuse(-ENOMEM, "no memory for it", error);
+        return kind_refuse(-ENOMEM, "no memory for it", error);
     }
     fill_in(vsock, host, options, files);
     vsock->buffer = calloc(VSOCK_CONNECTIONS, sizeof(*vsock->buffer)); /* from the kernel: it takes none until used */
@@ -846,7 +813,7 @@ static int create(struct virtio_device **device, const struct kind_host *host, c
                            : -ENOMEM;
     if (result) {
         finish_vsock(vsock);
-        return refuse(result, "cannot be made a device", error);
+        return kind_refuse(result, "cannot be made a device", error);
     }
     for (unsigned int i = 0; i < QUEUES; i++) {
         virtio_device_pull(&vsock->device, i);
